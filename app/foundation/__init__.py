@@ -1,0 +1,1 @@
+"""What every room stands on and what knows none of them: database, keys, blobs, followers, jobs, errors."""

@@ -1,0 +1,389 @@
+"""One way into both databases; the only module (with `jobs.claim` and the migrations) that knows dialects.
+
+SQLite: exactly one connection writes and checkpoints, every other one is opened read-only. The bundled
+library may carry the WAL-reset defect (3.7.0-3.51.2: two connections writing or checkpointing at the same
+instant can corrupt the file), so a second writer must be impossible, not merely unlikely; `hold_folder` keeps
+a second process out. PostgreSQL: ordinary pooled connections.
+
+`Database.write` is one transaction, `Database.read` one consistent snapshot. A database that cannot be
+reached or whose disk is full is answered with `Unavailable`; nothing of the transaction remains.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    TypeDecorator,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from app.foundation import clock
+from app.foundation.errors import Unavailable
+
+T = TypeVar("T")
+WRITER_PATIENCE = 30.0  # seconds a writer waits for the one before it
+_TOPICS = "liuhen_topics"  # where a connection remembers what to announce after its commit
+
+
+class FolderInUse(Unavailable):
+    """Another process already serves this data folder."""
+
+    code = "folder_in_use"
+    title = "数据目录正被另一个进程使用"
+
+
+class Base(DeclarativeBase):
+    """Parent of every row class; names constraints the same way on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC moment kept as whole Unix milliseconds, the precision of WeCom and of the log's leaves.
+
+    The same integer on both databases: SQLite has no time type and loses zones, and an integer compares,
+    sorts and partitions alike everywhere. A naive datetime is refused with ValueError.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002, D102
+        return None if value is None else clock.to_ms(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002, D102
+        return None if value is None else clock.from_ms(value)
+
+
+BigKey = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER
+
+
+class Bell:
+    """Wakes those who wait for news of a topic, at once and without losing a ring."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._rings: dict[str, int] = {}
+
+    def count(self, topic: str) -> int:
+        """How often the topic has rung; read it before looking, then wait from it."""
+        return self._rings.get(topic, 0)
+
+    def ring(self, topic: str) -> None:
+        """Wake everyone who waits for the topic."""
+        with self._changed:
+            self._rings[topic] = self.count(topic) + 1
+            self._changed.notify_all()
+
+    def wait(self, topic: str, seen: int, timeout: float) -> bool:
+        """Wait until the topic has rung more often than `seen`; False when the time is up."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.count(topic) > seen, timeout)
+
+
+class Database:
+    """The record database, SQLite or PostgreSQL, opened for this process."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.bell = Bell()
+        self.is_sqlite = url.startswith("sqlite")
+        self._writer_turn = threading.Lock()
+        if self.is_sqlite:
+            path = Path(url.removeprefix("sqlite:///"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer, self._reader = _sqlite_writer(path), _sqlite_reader(path)
+        else:
+            self._writer = self._reader = create_engine(
+                url, pool_size=20, max_overflow=20, pool_pre_ping=True, pool_timeout=WRITER_PATIENCE
+            )
+            self._listener = _Listener(url, self.bell)
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """One transaction, committed when the block ends well; announcements ring after the commit."""
+        with self._turn(), _named_failures(), self._writer.begin() as connection:
+            connection.info[_TOPICS] = topics = set[str]()
+            yield connection
+        for topic in topics:
+            self.bell.ring(topic)
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """One consistent snapshot; writing in it is an error."""
+        with _named_failures(), self._reader.connect() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql(
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+                )
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer_turn.acquire(timeout=WRITER_PATIENCE):
+            raise Unavailable("数据库正忙，请稍后重试")
+        try:
+            yield
+        finally:
+            self._writer_turn.release()
+
+    def listen(self) -> None:
+        """Hear what other processes announce; SQLite has no other process."""
+        if not self.is_sqlite:
+            self._listener.start()
+
+    @property
+    def writer(self) -> Engine:
+        """The writing engine, for migrations only."""
+        return self._writer
+
+    def close(self) -> None:
+        """Give every connection back; the last SQLite writer checkpoints."""
+        if not self.is_sqlite:
+            self._listener.stop()
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def announce(connection: Connection, topic: str) -> None:
+    """Ring `topic` for every process once this transaction has committed."""
+    connection.info[_TOPICS].add(topic)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_notify('liuhen', :topic)"), {"topic": topic})
+
+
+def exclusive(connection: Connection, name: str) -> None:
+    """Let only one transaction at a time pass here; held until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        key = zlib.crc32(name.encode())
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
+
+
+def insert_new(
+    connection: Connection, row_type: type[Base], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert the rows that no unique constraint has yet; the others are left as they are."""
+    if rows:
+        statement = _insert(connection, row_type).on_conflict_do_nothing()
+        connection.execute(statement, list(rows))
+
+
+def upsert(
+    connection: Connection,
+    row_type: type[Base],
+    rows: Sequence[dict[str, Any]],
+    keys: Sequence[str],
+) -> None:
+    """Insert the rows, or overwrite every other given column where `keys` are already there."""
+    if not rows:
+        return
+    statement = _insert(connection, row_type)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=list(keys), set_=changed), list(rows)
+    )
+
+
+def _insert(connection: Connection, row_type: type[Base]) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(cast("Table", row_type.__table__))
+
+
+def bulk_insert(
+    connection: Connection,
+    table: str,
+    columns: dict[str, str],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Insert many rows the fastest way: executemany on SQLite, binary COPY on PostgreSQL.
+
+    `columns` maps each column to its PostgreSQL type; values are in the database's own representation.
+    """
+    names = ", ".join(columns)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (own constants)
+        connection.exec_driver_sql(statement, cast("Any", rows))
+        return
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    with (
+        driver.cursor() as cursor,
+        cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)
+
+
+def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    """Cut a sequence into pieces that fit into one statement's parameters."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Generator[None]:
+    """Keep every other process from serving this data folder; raises `FolderInUse` with its number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "liuhen.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise FolderInUse(
+                f"进程 {lock.read().strip() or '?'} 正在使用 {folder}；请先停止它，或换一个 LIUHEN_DATA"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _named_failures() -> Generator[None]:
+    """Turn a lost or full database into `Unavailable`; leave every other error as it is."""
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable(_reason(error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(_reason(error)) from error
+        raise
+    except psycopg.OperationalError as error:  # inside COPY, past SQLAlchemy's wrapping
+        raise Unavailable("数据库连接中断") from error
+
+
+def _reason(error: DBAPIError) -> str:
+    words = str(error.orig)
+    if "full" in words or "No space" in words:
+        return "磁盘已满：请清理空间，无需重启"
+    return "数据库暂不可用" if "locked" not in words else "数据库正忙，请稍后重试"
+
+
+def _sqlite_writer(path: Path) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "mmap_size=0",
+            "cache_size=-65536",
+            "wal_autocheckpoint=4000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    _begin_with(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+def _sqlite_reader(path: Path) -> Engine:
+    address = f"file:{path.resolve().as_posix()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("query_only=ON", "mmap_size=0", "cache_size=-16384", "busy_timeout=5000"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=40, max_overflow=10
+    )
+    _begin_with(engine, "BEGIN")
+    return engine
+
+
+def _begin_with(engine: Engine, words: str) -> None:
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(words))
+
+
+class _Listener:
+    """A thread that rings this process's bell for what other processes announce on PostgreSQL."""
+
+    def __init__(self, url: str, bell: Bell) -> None:
+        self._conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._bell = bell
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to listen; a second call does nothing."""
+        with self._guard:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except psycopg.Error:
+                self._stopping.wait(1.0)  # the server restarts; waiters poll meanwhile
+
+    def _listen(self) -> None:
+        with psycopg.connect(self._conninfo, autocommit=True) as connection:
+            connection.execute("LISTEN liuhen")
+            while not self._stopping.is_set():
+                for notice in connection.notifies(timeout=0.5):
+                    self._bell.ring(notice.payload)
+
+
+__all__ = [
+    "Base",
+    "Bell",
+    "BigKey",
+    "Database",
+    "FolderInUse",
+    "UtcDateTime",
+    "announce",
+    "bulk_insert",
+    "chunks",
+    "exclusive",
+    "hold_folder",
+    "insert_new",
+    "upsert",
+]

@@ -1,0 +1,217 @@
+"""Envelope encryption: root key (a file outside the data folder) → bucket key (a row) → message key.
+
+A bucket groups what is disposed of together (conversation, month, retention class): destroying its row makes
+everything under it unreadable (evidence research 1.5). Every message has a key of its own, used once. What
+an algorithm is called and does stands in a `Suite`; rows carry the suite's number, so that suites can live
+side by side.
+"""
+
+import hashlib
+import hmac
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Connection, Integer, LargeBinary, String, exists, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.foundation import clock
+from app.foundation.database import Base, BigKey, UtcDateTime, chunks, insert_new
+from app.foundation.errors import AppError
+from app.foundation.files import write_new
+
+ROOT_BYTES = 32
+NONCE_BYTES = 12
+_ONCE = bytes(NONCE_BYTES)  # a key that seals one message needs no varying nonce
+_CACHED = 50_000  # open bucket keys held in memory
+_LOOKUP = 500  # names in one statement
+
+
+class KeyUnusable(AppError):
+    """A key is missing, destroyed or not the one that sealed this."""
+
+    code = "key_unusable"
+    title = "密钥不可用，内容无法解密"
+    status = 410
+
+
+class RootKeyMissing(AppError):
+    """The root key file is not there although keys were made with it."""
+
+    code = "root_key_missing"
+    title = "找不到根密钥文件"
+    status = 503
+
+
+class Cipher(Protocol):
+    """An AEAD opened with its key."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...  # noqa: D102
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One set of algorithms. `commit(salt, data)` is a keyed 32-byte digest, `digest` a plain one."""
+
+    number: int
+    name: str
+    key_bytes: int
+    cipher: Callable[[bytes], Cipher]
+    commit: Callable[[bytes, bytes], bytes]
+    digest: Callable[[bytes], bytes]
+
+
+def _hmac_sha256(salt: bytes, data: bytes) -> bytes:
+    return hmac.digest(salt, data, "sha256")
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+INTL = Suite(1, "intl", 32, AESGCM, _hmac_sha256, _sha256)
+SUITES = {suite.number: suite for suite in (INTL,)}
+SUITES_BY_NAME = {suite.name: suite for suite in SUITES.values()}
+
+
+class BucketKey(Base):
+    """A key that others are wrapped with, itself wrapped with the root key; `wrapped` is NULL once destroyed."""
+
+    __tablename__ = "bucket_keys"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    name: Mapped[str] = mapped_column(String(700), unique=True)
+    suite: Mapped[int] = mapped_column(Integer)
+    wrapped: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    destroyed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An open bucket key: wraps and unwraps message keys."""
+
+    id: int
+    suite: Suite
+    secret: bytes
+    cipher: Cipher
+
+    def wrap(self, key: bytes, nonce: bytes) -> bytes:
+        """`nonce` (12 random bytes) followed by the sealed key; 60 bytes in suite `intl`."""
+        return nonce + self.cipher.encrypt(nonce, key, None)
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """Open what `wrap` made; raises `KeyUnusable`."""
+        return _decrypt(self.cipher, wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], None)
+
+
+def seal(suite: Suite, key: bytes, plain: bytes, about: bytes) -> bytes:
+    """Encrypt with a key that is used this once; `about` is bound to the result."""
+    return suite.cipher(key).encrypt(_ONCE, plain, about)
+
+
+def open_sealed(suite: Suite, key: bytes, sealed: bytes, about: bytes) -> bytes:
+    """Undo `seal`; raises `KeyUnusable` when key, bytes or `about` differ."""
+    return _decrypt(suite.cipher(key), _ONCE, sealed, about)
+
+
+def _decrypt(cipher: Cipher, nonce: bytes, data: bytes, about: bytes | None) -> bytes:
+    try:
+        return cipher.decrypt(nonce, data, about)
+    except InvalidTag:
+        raise KeyUnusable from None
+
+
+class KeyRing:
+    """Bucket keys by name or number, made on first use, kept open in memory within bounds."""
+
+    def __init__(self, root: bytes, suite: Suite = INTL) -> None:
+        self.suite = suite
+        self._root = suite.cipher(root)
+        self._open: OrderedDict[str, Bucket] = OrderedDict()
+
+    def buckets(self, connection: Connection, names: Iterable[str]) -> dict[str, Bucket]:
+        """Open the named buckets, making those that are new in the caller's transaction."""
+        wanted = set(names)
+        found = {name: self._open[name] for name in wanted if name in self._open}
+        missing = sorted(wanted - found.keys())
+        if not missing:
+            return found
+        loaded = self._load(connection, missing)
+        fresh = [name for name in missing if name not in loaded]
+        self._remember(loaded)  # but not the fresh ones: their transaction may yet fail
+        self._make(connection, fresh)
+        return found | loaded | self._load(connection, fresh)
+
+    def by_id(self, connection: Connection, ids: Iterable[int]) -> dict[int, Bucket]:
+        """Open buckets by number; those destroyed or unknown are left out."""
+        opened: dict[int, Bucket] = {}
+        for part in chunks(sorted(set(ids)), _LOOKUP):
+            rows = connection.execute(
+                select(BucketKey).where(BucketKey.id.in_(part), BucketKey.wrapped.is_not(None))
+            )
+            opened |= {
+                row.id: self._unwrap(row.id, row.name, row.suite, row.wrapped) for row in rows
+            }
+        return opened
+
+    def _load(self, connection: Connection, names: list[str]) -> dict[str, Bucket]:
+        loaded: dict[str, Bucket] = {}
+        for part in chunks(names, _LOOKUP):
+            for row in connection.execute(select(BucketKey).where(BucketKey.name.in_(part))):
+                if row.wrapped is None:
+                    raise KeyUnusable(f"密钥 {row.id} 已销毁")
+                loaded[row.name] = self._unwrap(row.id, row.name, row.suite, row.wrapped)
+        return loaded
+
+    def _make(self, connection: Connection, names: list[str]) -> None:
+        now = clock.now()
+        rows = [
+            {
+                "name": name,
+                "suite": self.suite.number,
+                "wrapped": self._wrap(name, os.urandom(self.suite.key_bytes)),
+                "created_at": now,
+            }
+            for name in names
+        ]
+        insert_new(connection, BucketKey, rows)
+
+    def _wrap(self, name: str, key: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._root.encrypt(nonce, key, name.encode())
+
+    def _unwrap(self, number: int, name: str, suite: int, wrapped: bytes) -> Bucket:
+        secret = _decrypt(self._root, wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name.encode())
+        return Bucket(number, SUITES[suite], secret, SUITES[suite].cipher(secret))
+
+    def _remember(self, loaded: dict[str, Bucket]) -> None:
+        self._open.update(loaded)
+        while len(self._open) > _CACHED:
+            self._open.popitem(last=False)
+
+
+def load_root(path: Path, connection: Connection) -> bytes:
+    """Read the root key, or make it when nothing was ever sealed; raises `RootKeyMissing` otherwise."""
+    if path.exists():
+        return _read_root(path)
+    if connection.execute(select(exists().select_from(BucketKey))).scalar():
+        raise RootKeyMissing(f"请把根密钥文件放回 {path}；没有它，已存档的内容无法解密")
+    write_new(path, os.urandom(ROOT_BYTES).hex().encode() + b"\n")
+    return _read_root(path)
+
+
+def _read_root(path: Path) -> bytes:
+    try:
+        root = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        root = b""
+    if len(root) != ROOT_BYTES:
+        raise RootKeyMissing(f"{path} 不是根密钥文件：应为 64 个十六进制字符")
+    return root

@@ -1,0 +1,63 @@
+"""Every setting of the product, read from `LIUHEN_*` variables or `.env`; `.env.example` explains each."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Field `x` is the variable `LIUHEN_X`."""
+
+    model_config = SettingsConfigDict(env_prefix="LIUHEN_", env_file=".env", extra="ignore")
+
+    data: Path = Field(Path("data"), description="数据目录：数据库、索引、附件都在其中")
+    keys_url: str = Field(
+        "",
+        description="根密钥文件，例如 file:///etc/liuhen/root.key；须在数据目录之外。"
+        "默认与数据目录同级，名为「<数据目录名>.keys」的目录中",
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="默认为数据目录中的 SQLite；或 postgresql://用户:口令@主机/库",
+    )
+    suite: Literal["intl"] = Field("intl", description="密码算法套件")
+    wordlists: Path | None = Field(None, description="词库目录；默认用随程序发布的词库")
+    host: str = Field("127.0.0.1", description="监听地址")
+    port: int = Field(8000, ge=1, le=65535, description="监听端口")
+    public_url: str = Field(
+        "",
+        description="用户看到的地址，例如 https://liuhen.example.com；用于跨站请求检查与 Cookie 的 Secure 标记",
+    )
+    session_hours: int = Field(12, ge=1, le=168, description="登录会话的有效小时数")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="日志级别")
+    log_format: Literal["json", "console"] = Field("json", description="日志格式")
+    time_zone: str = Field("Asia/Shanghai", description="界面与统计使用的时区")
+    ingest_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="一次推送的最大字节数")
+    ingest_max_messages: int = Field(10_000, ge=1, description="一次推送的最大消息条数")
+    search_timeout_seconds: float = Field(2.0, gt=0, description="一次检索的最长秒数")
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address of the record database."""
+        url = self.database_url.get_secret_value()
+        if not url:
+            return f"sqlite:///{self.data / 'archive.db'}"
+        return (
+            make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the record lives in the data folder itself."""
+        return self.database.startswith("sqlite")
+
+    @property
+    def root_key_file(self) -> Path:
+        """Where the root key is kept: never inside the data folder."""
+        if self.keys_url:
+            return Path(self.keys_url.removeprefix("file://"))
+        data = self.data.resolve()
+        return data.parent / f"{data.name}.keys" / "root.key"
