@@ -1,0 +1,45 @@
+"""Bring a database to the schema this version needs: one Alembic tree for SQLite and PostgreSQL."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from app.foundation.database import Database, exclusive
+from app.foundation.errors import Unavailable
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_PLACES = (_PACKAGE / "_migrations", _PACKAGE.parent / "migrations")  # in a wheel, in a checkout
+
+
+class SchemaOutdated(Unavailable):
+    """The database was made by another version of the product."""
+
+    code = "schema_outdated"
+    title = "数据库结构版本不符"
+
+
+def migrate(db: Database) -> None:
+    """Apply what is missing, in one transaction; one process at a time."""
+    with db.write() as connection:
+        exclusive(connection, "migrate")
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check(connection: Connection) -> None:
+    """Raise `SchemaOutdated` unless the database is at this version's schema."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found != head:
+        raise SchemaOutdated(f"数据库为 {found}，程序需要 {head}；请运行 liuhen init")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(next(p for p in _PLACES if p.is_dir())))
+    return config
