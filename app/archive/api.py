@@ -1,0 +1,157 @@
+"""One message: itself, its surroundings, its exact bytes. Every look is audited before the answer."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel
+
+from app.access import Action, Caller, Event, Gate, record
+from app.archive.domain import Action as MessageAction
+from app.archive.domain import ConversationKind, Direction, Party, PartyType
+from app.archive.models import record_id
+from app.archive.sealed import read_raw
+from app.archive.store import Message, context, message_id, read_one, recalled_by
+from app.foundation.database import Database
+from app.foundation.keys import KeyRing
+
+
+MessageName = Annotated[str, Path(max_length=64)]
+
+
+class PartyOut(BaseModel):
+    """Somebody who took part."""
+
+    type: PartyType
+    id: str
+    name: str | None
+
+
+class ConversationOut(BaseModel):
+    """A conversation; `number` is ours, `id` the room's own."""
+
+    number: int
+    kind: ConversationKind
+    id: str | None
+    name: str | None
+
+
+class MessageOut(BaseModel):
+    """A message as every list and page shows it."""
+
+    id: str
+    seq: int
+    corp: str
+    source: str
+    source_msg_id: str
+    sent_at: datetime
+    received_at: datetime
+    conversation: ConversationOut
+    counter: int
+    sender: PartyOut
+    recipients: list[PartyOut]
+    direction: Direction
+    kind: str
+    action: MessageAction
+    text: str
+    has_media: bool
+    recalls: str | None
+    recalled_by: str | None
+
+
+class OneMessage(MessageOut):
+    """One message opened; `digest` is the hex SHA-256 of its raw bytes."""
+
+    digest: str
+
+
+class Context(BaseModel):
+    """The surroundings of a message, oldest first."""
+
+    items: list[MessageOut]
+    has_before: bool
+    has_after: bool
+
+
+def shown(message: Message, recalls: dict[tuple[int, str], tuple[int, int]]) -> dict[str, Any]:
+    """The fields of `MessageOut`."""
+    place = recalls.get((message.corp_id, message.source_msg_id))
+    return {
+        "id": message.id,
+        "seq": message.seq,
+        "corp": message.corp,
+        "source": message.source,
+        "source_msg_id": message.source_msg_id,
+        "sent_at": message.sent_at,
+        "received_at": message.received_at,
+        "conversation": ConversationOut(
+            number=message.conversation_id,
+            kind=message.conversation_kind,
+            id=message.conversation_external_id,
+            name=message.conversation_name,
+        ),
+        "counter": message.counter,
+        "sender": _party(message.sender),
+        "recipients": [_party(each) for each in message.recipients],
+        "direction": message.direction,
+        "kind": message.kind,
+        "action": message.action,
+        "text": message.text,
+        "has_media": message.has_media,
+        "recalls": message.recalls,
+        "recalled_by": message_id(*place) if place else None,
+    }
+
+
+def routes(db: Database, keyring: KeyRing, gate: Gate) -> APIRouter:
+    """Routes of the archive room."""
+    router = APIRouter(prefix="/messages", tags=["消息"])
+
+    def audited(event: Event, caller: Caller, subject: str) -> None:
+        with db.write() as connection:
+            record(connection, event, caller, subject)
+
+    @router.get("/{name}", summary="打开一条消息")
+    def open_message(caller: Annotated[Caller, gate.needs(Action.OPEN)], name: MessageName) -> OneMessage:
+        audited(Event.MESSAGE_OPEN, caller, name)
+        with db.read() as connection:
+            message = read_one(connection, name, caller.scope)
+            recalls = recalled_by(connection, [message])
+        return OneMessage(**shown(message, recalls), digest=message.digest.hex())
+
+    @router.get("/{name}/context", summary="一条消息的上下文")
+    def open_context(
+        caller: Annotated[Caller, gate.needs(Action.OPEN)],
+        name: MessageName,
+        before: Annotated[int, Query(ge=0, le=200)] = 20,
+        after: Annotated[int, Query(ge=0, le=200)] = 20,
+    ) -> Context:
+        audited(Event.MESSAGE_CONTEXT, caller, name)
+        with db.read() as connection:
+            message = read_one(connection, name, caller.scope)
+            found = context(connection, message, caller.scope, before=before + 1, after=after + 1)
+            recalls = recalled_by(connection, found)
+        place = next(index for index, each in enumerate(found) if each.seq == message.seq)
+        items = found[max(0, place - before) : place + after + 1]
+        return Context(
+            items=[MessageOut(**shown(each, recalls)) for each in items],
+            has_before=place > before,
+            has_after=len(found) - place - 1 > after,
+        )
+
+    @router.get("/{name}/raw", summary="一条消息的原始字节", response_class=Response)
+    def open_raw(caller: Annotated[Caller, gate.needs(Action.OPEN_RAW)], name: MessageName) -> Response:
+        audited(Event.MESSAGE_RAW, caller, name)
+        with db.read() as connection:
+            message = read_one(connection, name, caller.scope)
+            raw = read_raw(
+                connection, keyring, record_id(message.corp_id, message.seq), message.corp
+            )
+        headers = {"Content-Disposition": f'attachment; filename="{message.id}.raw"'}
+        return Response(raw, media_type="application/octet-stream", headers=headers)
+
+    return router
+
+
+def _party(party: Party) -> PartyOut:
+    return PartyOut(type=party.type, id=party.id, name=party.name)

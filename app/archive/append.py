@@ -1,0 +1,458 @@
+"""The one door: what comes through is numbered, sealed, committed to and durable, or it is not there at all.
+
+`prepare` does what needs no turn (commitments, encryption); `Door.append` takes turns. Whoever gets the turn
+commits for everyone who waits behind (group commit): one fsync for many callers. Within a turn numbers are
+contiguous per corp and counters contiguous per conversation, because only one turn runs at a time: SQLite has
+one writer, PostgreSQL an advisory lock.
+"""
+
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from app.archive import quarantine
+from app.archive.domain import Direction, Envelope, direction_of
+from app.archive.identity import (
+    Corp,
+    Members,
+    Memory,
+    Place,
+    conversation_key,
+    members_of,
+    open_corp,
+)
+from app.archive.leaf import ENTRY_OF, SEED_BYTES, commitments, encode, field_bytes
+from app.archive.models import COPY_TYPES, Conversation, Record, position_of, record_id
+from app.archive.sealed import about, read_raw
+from app.archive.store import tail
+from app.foundation import clock, metrics
+from app.foundation.blobs import BlobStore
+from app.foundation.database import Database, announce, bulk_insert, chunks, exclusive
+from app.foundation.errors import Unavailable
+from app.foundation.followers import TOPIC
+from app.foundation.keys import NONCE_BYTES, Bucket, KeyRing, KeyUnusable, seal
+from app.people import KnownPeople, corp_ids, note_parties
+
+TURN_SIZE = 2_000  # messages one turn commits at most
+BUSY_FOR_MS = 200  # after a large turn, followers give way for this long
+LARGE_TURN = 100  # messages
+_LOOKUP = 500
+_DAY_MS = 86_400_000
+
+
+class Status(StrEnum):
+    """What became of one message handed in."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    REJECTED = "rejected"
+
+
+class Receipt(NamedTuple):
+    """The answer for one message. `seq` and `digest` (hex SHA-256 of the raw bytes) when it is archived."""
+
+    status: Status
+    source_msg_id: str | None
+    seq: int | None = None
+    digest: str | None = None
+    error: str | None = None
+    detail: str | None = None
+
+
+class Prepared(NamedTuple):
+    """A message with everything done that does not depend on its number."""
+
+    envelope: Envelope
+    direction: Direction
+    members: Members
+    place_key: tuple[str, Hashable]
+    sender: str
+    recipients: str
+    committed: bytes
+    key: bytes
+    nonce: bytes
+    sealed: bytes
+    digest: bytes
+
+
+class Door:
+    """Appends messages to the log of their corp; one per process."""
+
+    def __init__(self, db: Database, keyring: KeyRing, blobs: BlobStore) -> None:
+        self._db, self._keyring, self._blobs = db, keyring, blobs
+        self._turn = threading.Lock()
+        self._waiting: list[_Ticket] = []
+        self._memory = Memory()
+        self._people = KnownPeople()
+        self._corps: dict[str, Corp] = {}
+        self._busy_until = 0
+
+    def prepare(self, envelope: Envelope) -> Prepared:
+        """Commit to the fields and encrypt the raw bytes under a key of their own."""
+        suite = self._keyring.suite
+        direction = direction_of(envelope.sender, envelope.recipients)
+        members = members_of(envelope)
+        fields = field_bytes(envelope, direction)
+        chance = os.urandom(SEED_BYTES + suite.key_bytes + NONCE_BYTES)
+        seed = chance[:SEED_BYTES]
+        key = chance[SEED_BYTES:-NONCE_BYTES]
+        bound = about(envelope.corp, envelope.source, envelope.source_msg_id)
+        return Prepared(
+            envelope,
+            direction,
+            members,
+            conversation_key(envelope, members),
+            fields[2].decode(),
+            fields[3].decode(),
+            commitments(suite, seed, fields),
+            key,
+            chance[-NONCE_BYTES:],
+            seal(suite, key, seed + envelope.raw, bound),
+            suite.digest(envelope.raw),
+        )
+
+    def append(
+        self, prepared: Sequence[Prepared], rejects: Sequence[quarantine.Reject] = ()
+    ) -> list[Receipt]:
+        """Append in the order given and keep the rejects' bytes; returns after the durable commit.
+
+        One receipt per prepared message. Raises `Unavailable` when nothing of it was kept.
+        """
+        first, *others = [*chunks(prepared, TURN_SIZE)] or [()]
+        receipts = self._take_turn(_Ticket(first, rejects))
+        for part in others:  # in between, others get their turn
+            receipts += self._take_turn(_Ticket(part, ()))
+        return receipts
+
+    def _take_turn(self, ticket: "_Ticket") -> list[Receipt]:
+        self._waiting.append(ticket)
+        with self._turn:
+            if not ticket.is_done:
+                self._commit_group(ticket)
+        return ticket.result()
+
+    def is_busy(self) -> bool:
+        """Whether messages are pouring in right now."""
+        return bool(self._waiting) or clock.now_ms() < self._busy_until
+
+    def _commit_group(self, own: "_Ticket") -> None:
+        group = self._take_group(own)
+        try:
+            self._commit(group)
+        except Unavailable as error:
+            for ticket in group:
+                ticket.error = error
+        except Exception:
+            if len(group) == 1:
+                raise
+            for ticket in group:  # one caller's input must not fail the others
+                self._commit_alone(ticket)
+
+    def _commit_alone(self, ticket: "_Ticket") -> None:
+        try:
+            self._commit([ticket])
+        except Exception as error:  # noqa: BLE001  (raised again in the thread it belongs to)
+            ticket.error = error
+
+    def _take_group(self, own: "_Ticket") -> list["_Ticket"]:
+        """Everyone waiting, up to a turn's size, oneself always included."""
+        self._waiting.remove(own)
+        group, size = [own], len(own.prepared)
+        while self._waiting and size + len(self._waiting[0].prepared) <= TURN_SIZE:
+            ticket = self._waiting.pop(0)
+            group.append(ticket)
+            size += len(ticket.prepared)
+        return group
+
+    def _commit(self, group: list["_Ticket"]) -> None:
+        messages = [each for ticket in group for each in ticket.prepared]
+        rejects = [each for ticket in group for each in ticket.rejects]
+        with metrics.COMMIT_SECONDS.time():
+            with self._db.write() as connection:
+                exclusive(connection, "append")
+                turn = _Turn(connection, self)
+                receipts = turn.append(messages)
+                quarantine.keep(connection, self._keyring, self._blobs, [*rejects, *turn.conflicts])
+                announce(connection, TOPIC)
+            turn.remember()
+        if len(messages) >= LARGE_TURN:
+            self._busy_until = clock.now_ms() + BUSY_FOR_MS
+        start = 0
+        for ticket in group:
+            ticket.receipts = receipts[start : start + len(ticket.prepared)]
+            start += len(ticket.prepared)
+
+
+class _Ticket:
+    """One caller's place in the queue."""
+
+    def __init__(self, prepared: Sequence[Prepared], rejects: Sequence[quarantine.Reject]) -> None:
+        self.prepared, self.rejects = prepared, rejects
+        self.receipts: list[Receipt] | None = None
+        self.error: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.receipts is not None or self.error is not None
+
+    def result(self) -> list[Receipt]:
+        if self.error is not None:
+            raise self.error
+        if self.receipts is None:
+            raise RuntimeError("a turn ended without receipts")
+        return self.receipts
+
+
+class _Turn:
+    """One transaction of the door: what it has looked up, what it inserts, what it found in conflict."""
+
+    def __init__(self, connection: Connection, door: Door) -> None:
+        self.connection, self.door = connection, door
+        self.conflicts: list[quarantine.Reject] = []
+        self._corps: dict[str, Corp] = {}
+        self._settled: list[tuple[Corp, dict[Hashable, Place], dict[Members, int]]] = []
+        self._people: list[tuple[int, list[tuple[str, str, str | None]]]] = []
+
+    def append(self, messages: Sequence[Prepared]) -> list[Receipt]:
+        by_corp: dict[str, list[int]] = defaultdict(list)
+        for index, each in enumerate(messages):
+            by_corp[each.envelope.corp].append(index)
+        receipts: dict[int, Receipt] = {}
+        for code, indices in by_corp.items():
+            made = self._append_to(self._corp(code), [messages[index] for index in indices])
+            receipts.update(zip(indices, made, strict=True))
+        return [receipts[index] for index in range(len(messages))]
+
+    def remember(self) -> None:
+        """Keep in memory what the commit has made true."""
+        door = self.door
+        door._corps |= self._corps  # noqa: SLF001  (a turn is a part of its door)
+        for corp, places, audiences in self._settled:
+            door._memory.remember(corp.id, places, audiences)  # noqa: SLF001
+        for corp_id, parties in self._people:
+            door._people.remember(corp_id, parties)  # noqa: SLF001
+
+    def _corp(self, code: str) -> Corp:
+        corp = self.door._corps.get(code) or self._corps.get(code)  # noqa: SLF001
+        if corp is None:
+            corp_id = corp_ids(self.connection, [code])[code]
+            corp = open_corp(self.connection, self.door._keyring, corp_id, code)  # noqa: SLF001
+            self._corps[code] = corp
+        return corp
+
+    def _append_to(self, corp: Corp, messages: list[Prepared]) -> list[Receipt]:
+        known = self._known(corp, messages)
+        receipts: list[Receipt | None] = []
+        fresh: list[Prepared] = []
+        slots: dict[tuple[str, str], int] = {}
+        for each in messages:
+            key = (each.envelope.source, each.envelope.source_msg_id)
+            if key in known:
+                receipts.append(self._again(corp, each, known[key]))
+            elif key in slots:
+                receipts.append(None)
+            else:
+                slots[key] = len(receipts)
+                fresh.append(each)
+                receipts.append(None)
+        made = iter(self._insert(corp, fresh))
+        for index in slots.values():
+            receipts[index] = next(made)
+        return [
+            receipt or self._twice(messages[index], messages, receipts, slots)
+            for index, receipt in enumerate(receipts)
+        ]
+
+    def _known(
+        self, corp: Corp, messages: list[Prepared]
+    ) -> dict[tuple[str, str], tuple[int, bytes]]:
+        """Number and digest of the messages that are already archived."""
+        by_source: dict[str, list[str]] = defaultdict(list)
+        for each in messages:
+            by_source[each.envelope.source].append(each.envelope.source_msg_id)
+        known = {}
+        for source, names in by_source.items():
+            for part in chunks(names, _LOOKUP):
+                query = select(Record.source_msg_id, Record.id, Record.digest).where(
+                    Record.corp_id == corp.id,
+                    Record.source == source,
+                    Record.source_msg_id.in_(part),
+                )
+                for row in self.connection.execute(query):
+                    known[source, row.source_msg_id] = (row.id, row.digest)
+        return known
+
+    def _again(self, corp: Corp, each: Prepared, first: tuple[int, bytes]) -> Receipt:
+        """A key seen before: the same content is a duplicate, any other a conflict."""
+        number, digest = first
+        if digest == each.digest or _same_json(self._raw(corp, number), each.envelope.raw):
+            seq = position_of(number)[1]
+            return Receipt(Status.DUPLICATE, each.envelope.source_msg_id, seq, digest.hex())
+        return self._conflict(each)
+
+    def _twice(
+        self,
+        each: Prepared,
+        messages: list[Prepared],
+        receipts: list[Receipt | None],
+        slots: dict[tuple[str, str], int],
+    ) -> Receipt:
+        """The same key twice in one batch."""
+        first = slots[each.envelope.source, each.envelope.source_msg_id]
+        receipt = receipts[first]
+        if receipt and _same_json(messages[first].envelope.raw, each.envelope.raw):
+            return receipt._replace(status=Status.DUPLICATE)
+        return self._conflict(each)
+
+    def _conflict(self, each: Prepared) -> Receipt:
+        envelope = each.envelope
+        reject = quarantine.Reject(
+            door="archive",
+            corp=envelope.corp,
+            reason="conflict",
+            detail="同一消息编号已存档，但内容不同",
+            data=envelope.raw,
+        )
+        self.conflicts.append(reject)
+        return Receipt(
+            Status.QUARANTINED, envelope.source_msg_id, error=reject.reason, detail=reject.detail
+        )
+
+    def _raw(self, corp: Corp, number: int) -> bytes | None:
+        """The archived raw bytes; None when their key has been destroyed."""
+        try:
+            return read_raw(self.connection, self.door._keyring, number, corp.code)  # noqa: SLF001
+        except KeyUnusable:
+            return None
+
+    def _insert(self, corp: Corp, fresh: list[Prepared]) -> list[Receipt]:
+        if not fresh:
+            return []
+        places, audiences = self._identities(corp, fresh)
+        counters = self._counters({place.id for place in places.values()})
+        buckets = self._buckets(fresh, places)
+        seq, received = tail(self.connection, corp.id), clock.now_ms()
+        suite = self.door._keyring.suite.number  # noqa: SLF001
+        rows, receipts = [], []
+        for each in fresh:
+            envelope = each.envelope
+            place = places[each.place_key]
+            bucket = buckets[place.id, _month(envelope.sent_at)]
+            seq += 1
+            counters[place.id] = counter = counters[place.id] + 1
+            leaf = encode(
+                suite=suite,
+                tenant_tag=corp.tag,
+                seq=seq,
+                conversation_tag=place.tag,
+                counter=counter,
+                entry=ENTRY_OF[envelope.action],
+                received_ms=received,
+                committed=each.committed,
+            )
+            rows.append(
+                (
+                    record_id(corp.id, seq),
+                    corp.id,
+                    envelope.source,
+                    envelope.source_msg_id,
+                    envelope.source_seq,
+                    envelope.sent_at,
+                    received,
+                    place.id,
+                    counter,
+                    audiences[each.members],
+                    each.sender,
+                    each.recipients,
+                    each.direction,
+                    envelope.kind,
+                    envelope.action,
+                    envelope.recalls,
+                    envelope.text,
+                    envelope.has_media,
+                    suite,
+                    bucket.id,
+                    bucket.wrap(each.key, each.nonce),
+                    each.sealed,
+                    each.digest,
+                    leaf,
+                )
+            )
+            receipts.append(
+                Receipt(Status.ACCEPTED, envelope.source_msg_id, seq, each.digest.hex())
+            )
+        bulk_insert(self.connection, "records", COPY_TYPES, rows)
+        return receipts
+
+    def _identities(
+        self, corp: Corp, fresh: list[Prepared]
+    ) -> tuple[dict[Hashable, Place], dict[Members, int]]:
+        memory = self.door._memory  # noqa: SLF001
+        named = {each.place_key: each.envelope for each in fresh}
+        places = memory.places(self.connection, corp, named)
+        audiences = memory.audiences(self.connection, corp, {each.members for each in fresh})
+        parties = {
+            tuple(party)
+            for each in fresh
+            for party in (each.envelope.sender, *each.envelope.recipients)
+        }
+        groups = {
+            (each.envelope.conversation_id, each.envelope.conversation_name)
+            for each in fresh
+            if each.envelope.conversation_id
+        }
+        unknown = self.door._people.missing(corp.id, parties)  # noqa: SLF001
+        note_parties(self.connection, corp.id, unknown, groups)
+        self._settled.append((corp, places, audiences))
+        self._people.append((corp.id, unknown))
+        return places, audiences
+
+    def _counters(self, conversations: set[int]) -> dict[int, int]:
+        """The last counter of each conversation; one index seek each, however long it is."""
+        last = (
+            select(func.max(Record.counter))
+            .where(Record.conversation_id == Conversation.id)
+            .scalar_subquery()
+        )
+        counters = {}
+        for part in chunks(list(conversations), _LOOKUP):
+            query = select(Conversation.id, last).where(Conversation.id.in_(part))
+            counters |= {number: counter or 0 for number, counter in self.connection.execute(query)}
+        return counters
+
+    def _buckets(
+        self, fresh: list[Prepared], places: dict[Hashable, Place]
+    ) -> dict[tuple[int, str], Bucket]:
+        wanted = {(places[each.place_key].id, _month(each.envelope.sent_at)): "" for each in fresh}
+        names = {key: f"conversation|{key[0]}|{key[1]}" for key in wanted}
+        opened = self.door._keyring.buckets(self.connection, names.values())  # noqa: SLF001
+        return {key: opened[name] for key, name in names.items()}
+
+
+_MONTHS: dict[int, str] = {}
+
+
+def _month(ms: int) -> str:
+    """`2026-11` for a moment, by UTC."""
+    day = ms // _DAY_MS
+    month = _MONTHS.get(day)
+    if month is None:
+        month = _MONTHS[day] = clock.from_ms(ms).strftime("%Y-%m")
+    return month
+
+
+def _same_json(one: bytes | None, other: bytes) -> bool:
+    """Equal bytes, or the same JSON value in another spelling."""
+    if one is None or one == other:
+        return one == other
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except (ValueError, RecursionError):
+        return False

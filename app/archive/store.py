@@ -1,0 +1,273 @@
+"""Every reading of the archive. Who may see is part of each query, never a filter afterwards."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, true
+
+from app.access import Scope
+from app.archive.domain import Action, ConversationKind, Direction, Party, PartyType
+from app.archive.models import (
+    SEQ_BITS,
+    AudienceParty,
+    Conversation,
+    Record,
+    position_of,
+    record_id,
+)
+from app.foundation.errors import NotFound
+from app.people import corp_codes, visible_departments
+from app.people.models import Employee, Membership
+
+
+class MessageNotFound(NotFound):
+    """There is no such message, or the caller may not know of it."""
+
+    code = "message_not_found"
+    title = "没有这条消息"
+
+
+class Message(NamedTuple):
+    """A record as people read it: everything but the sealed bytes."""
+
+    corp_id: int
+    seq: int
+    corp: str
+    source: str
+    source_msg_id: str
+    source_seq: int | None
+    sent_at: datetime
+    received_at: datetime
+    conversation_id: int
+    conversation_kind: ConversationKind
+    conversation_external_id: str | None
+    conversation_name: str | None
+    counter: int
+    sender: Party
+    recipients: tuple[Party, ...]
+    direction: Direction
+    kind: str
+    action: Action
+    recalls: str | None
+    text: str
+    has_media: bool
+    digest: bytes
+
+    @property
+    def id(self) -> str:
+        """The public id: the message's place in its log."""
+        return message_id(self.corp_id, self.seq)
+
+
+def message_id(corp_id: int, seq: int) -> str:
+    """`msg_<corp>_<seq>`."""
+    return f"msg_{corp_id}_{seq}"
+
+
+def parse_message_id(name: str) -> tuple[int, int]:
+    """Corp and number of a public id; raises `MessageNotFound` when it is none."""
+    head, _, rest = name.partition("_")
+    corp, _, seq = rest.partition("_")
+    if head != "msg" or not (corp.isascii() and corp.isdigit() and seq.isascii() and seq.isdigit()):
+        raise MessageNotFound
+    if len(corp) > 6 or len(seq) > 12 or int(seq) >> SEQ_BITS:  # noqa: PLR2004  (beyond any id)
+        raise MessageNotFound
+    return int(corp), int(seq)
+
+
+def tail(connection: Connection, corp_id: int) -> int:
+    """The last number of a corp's log; 0 while it is empty."""
+    last = connection.execute(
+        select(func.max(Record.id)).where(
+            Record.id > record_id(corp_id, 0), Record.id < record_id(corp_id + 1, 0)
+        )
+    ).scalar()
+    return position_of(last)[1] if last else 0
+
+
+def tails(connection: Connection) -> dict[int, int]:
+    """The last number of every corp's log."""
+    return {corp_id: tail(connection, corp_id) for corp_id in corp_codes(connection)}
+
+
+def read_log(connection: Connection, corp_id: int, after: int, limit: int) -> list[Message]:
+    """The next records of a corp's log, in order; for followers, so without a scope."""
+    query = (
+        _messages()
+        .where(Record.id > record_id(corp_id, after), Record.id < record_id(corp_id + 1, 0))
+        .order_by(Record.id)
+        .limit(limit)
+    )
+    return _read(connection, query)
+
+
+def read_many(
+    connection: Connection, places: Iterable[tuple[int, int]], scope: Scope
+) -> list[Message]:
+    """The messages at the given places that the scope may see, in no order."""
+    ids = [record_id(*place) for place in places]
+    return _read(connection, _messages().where(Record.id.in_(ids), _visible(connection, scope)))
+
+
+def read_one(connection: Connection, name: str, scope: Scope) -> Message:
+    """One message by its public id; raises `MessageNotFound`."""
+    found = read_many(connection, [parse_message_id(name)], scope)
+    if not found:
+        raise MessageNotFound
+    return found[0]
+
+
+def context(
+    connection: Connection, message: Message, scope: Scope, *, before: int, after: int
+) -> list[Message]:
+    """The messages around one in its conversation, oldest first, itself included."""
+    seen = and_(Record.conversation_id == message.conversation_id, _visible(connection, scope))
+    earlier = (
+        _messages()
+        .where(seen, Record.counter < message.counter)
+        .order_by(Record.counter.desc())
+        .limit(before)
+    )
+    later = (
+        _messages()
+        .where(seen, Record.counter >= message.counter)
+        .order_by(Record.counter)
+        .limit(after + 1)
+    )
+    return [*reversed(_read(connection, earlier)), *_read(connection, later)]
+
+
+def window(connection: Connection, conversation_id: int, counter: int, size: int) -> list[Message]:
+    """The messages of a conversation up to a counter, at most `size`, oldest first; for followers."""
+    query = (
+        _messages()
+        .where(Record.conversation_id == conversation_id, Record.counter <= counter)
+        .order_by(Record.counter.desc())
+        .limit(size)
+    )
+    return list(reversed(_read(connection, query)))
+
+
+def recalled_by(
+    connection: Connection, messages: Sequence[Message]
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """Which of the messages were recalled: (corp, source id) to the place of the recall."""
+    query = select(Record.corp_id, Record.recalls, Record.id).where(
+        or_(
+            *(
+                and_(Record.corp_id == message.corp_id, Record.recalls == message.source_msg_id)
+                for message in messages
+            )
+        )
+    )
+    if not messages:
+        return {}
+    rows = connection.execute(query)
+    return {(row.corp_id, row.recalls): position_of(row.id) for row in rows}
+
+
+def audience_of(
+    connection: Connection, places: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], list[tuple[str, str]]]:
+    """Everyone each message was between."""
+    ids = [record_id(*place) for place in places]
+    query = (
+        select(Record.id, AudienceParty.party_type, AudienceParty.party_id)
+        .join(AudienceParty, AudienceParty.audience_id == Record.audience_id)
+        .where(Record.id.in_(ids))
+    )
+    found: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(position_of(row.id), []).append((row.party_type, row.party_id))
+    return found
+
+
+_COLUMNS = (
+    Record.id,
+    Record.source,
+    Record.source_msg_id,
+    Record.source_seq,
+    Record.sent_at,
+    Record.received_at,
+    Record.conversation_id,
+    Conversation.kind.label("conversation_kind"),
+    Conversation.external_id,
+    Conversation.name,
+    Record.counter,
+    Record.sender,
+    Record.recipients,
+    Record.direction,
+    Record.kind,
+    Record.action,
+    Record.recalls,
+    Record.text,
+    Record.has_media,
+    Record.digest,
+)
+
+
+def _messages() -> Select[Any]:
+    return select(*_COLUMNS).join(Conversation, Conversation.id == Record.conversation_id)
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Message]:
+    rows = connection.execute(query).all()
+    codes = corp_codes(connection) if rows else {}
+    return [_message(row, codes) for row in rows]
+
+
+def _message(row: Any, codes: dict[int, str]) -> Message:
+    corp_id, seq = position_of(row.id)
+    return Message(
+        corp_id,
+        seq,
+        codes[corp_id],
+        row.source,
+        row.source_msg_id,
+        row.source_seq,
+        row.sent_at,
+        row.received_at,
+        row.conversation_id,
+        ConversationKind(row.conversation_kind),
+        row.external_id,
+        row.name,
+        row.counter,
+        _party(json.loads(row.sender)),
+        tuple(_party(each) for each in json.loads(row.recipients)),
+        Direction(row.direction),
+        row.kind,
+        Action(row.action),
+        row.recalls,
+        row.text,
+        row.has_media,
+        row.digest,
+    )
+
+
+def _party(fields: list[Any]) -> Party:
+    return Party(PartyType(fields[0]), fields[1], fields[2])
+
+
+def _visible(connection: Connection, scope: Scope) -> ColumnElement[bool]:
+    """Records between people of the departments seen, as they were then, or with the employee himself."""
+    departments = visible_departments(connection, scope)
+    if departments is None and scope.employee is None:
+        return true()
+    member = select(AudienceParty.audience_id).join(
+        Employee,
+        and_(Employee.userid == AudienceParty.party_id, Employee.corp_id == Record.corp_id),
+    )
+    member = member.where(
+        AudienceParty.audience_id == Record.audience_id,
+        AudienceParty.party_type == PartyType.EMPLOYEE,
+    )
+    if scope.employee is not None:
+        return exists(member.where(Employee.id == scope.employee).correlate(Record))
+    member = member.join(Membership, Membership.employee_id == Employee.id).where(
+        Membership.department_id.in_(departments or ()),
+        Membership.start_at <= Record.sent_at,
+        or_(Membership.end_at.is_(None), Membership.end_at > Record.sent_at),
+    )
+    return exists(member.correlate(Record))
