@@ -34,7 +34,10 @@ def rejection(action: Any, *args: Any) -> Rejected:
 
 
 @given(
-    st.lists(JSON, max_size=6), st.dictionaries(ANY_TEXT, JSON, max_size=3), SPACE, st.booleans()
+    messages=st.lists(JSON, max_size=6),
+    others=st.dictionaries(ANY_TEXT, JSON, max_size=3),
+    space=SPACE,
+    escaped=st.booleans(),
 )
 @settings(deadline=None)
 def test_slices_parse_to_what_the_whole_body_holds(
