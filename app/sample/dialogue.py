@@ -22,7 +22,7 @@ from app.sample.roster import PRODUCTS, Product, words
 
 _FOLDER: Final = Path(__file__).parent / "dialogues"
 _LINE: Final = re.compile(r"(?P<who>\w)(?P<maybe>\?)?(?: (?P<kind>\w+))?:(?P<said>.*)")
-_SLOT: Final = re.compile(r"\{(\w+)\}")
+SLOT: Final = re.compile(r"\{(\w+)\}")
 _SAID_WHEN_OPTIONAL: Final = 0.66
 _ENDS_PLAINLY: Final = re.compile(r"[\u4e00-\u9fff]\Z").search
 _TAILS: Final = ("", "。", "~", "哈", "[微笑]", "😊", "～")
@@ -83,7 +83,7 @@ def tell(scene: Scene, cast: Cast) -> Iterator[Said]:
 
 def fill(wording: str, cast: Cast) -> str:
     """Put a value into every `{slot}`; an unknown slot is a KeyError."""
-    return _SLOT.sub(lambda slot: _value(slot[1], cast), wording)
+    return SLOT.sub(lambda slot: _value(slot[1], cast), wording)
 
 
 def _tail(kind: str, wording: str, cast: Cast) -> str:

@@ -15,7 +15,7 @@ HOURS: Final = (
 )  # how busy each hour of a day is, in Shanghai
 WEEKEND: Final = 0.2  # as busy as a working day
 
-_SATURDAY: Final = 5
+SATURDAY: Final = 5
 _QUIET: Final = dt.timedelta(minutes=30)  # between two conversations in one room
 
 
@@ -65,4 +65,4 @@ class Diary:
 
     def _weight(self, day: int) -> float:
         weekday = (self._midnight + dt.timedelta(days=day)).weekday()
-        return WEEKEND if weekday >= _SATURDAY else 1
+        return WEEKEND if weekday >= SATURDAY else 1
