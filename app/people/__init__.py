@@ -1,0 +1,34 @@
+"""Who is who: corps, the department tree, employees and their supervisors, clients, groups, who served whom when.
+
+Guarantees: people come from an import or, marked provisional, from messages; an import takes the good entries,
+reports each bad one, and can be repeated; spans are half open; what a scope does not show is not in the answer,
+because the scope is part of the query.
+"""
+
+from app.people.domain import KnownPeople, PartyRow, fold_userid
+from app.people.store import (
+    corp_codes,
+    corp_ids,
+    departments_at,
+    memberships_of,
+    names,
+    note_parties,
+    supervisor_of,
+    visible_departments,
+    visible_userids,
+)
+
+__all__ = [
+    "KnownPeople",
+    "PartyRow",
+    "corp_codes",
+    "corp_ids",
+    "departments_at",
+    "fold_userid",
+    "memberships_of",
+    "names",
+    "note_parties",
+    "supervisor_of",
+    "visible_departments",
+    "visible_userids",
+]
