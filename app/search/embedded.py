@@ -1,0 +1,233 @@
+"""The search engine of one machine: SQLite FTS5 over pairs of characters, in a file of its own.
+
+The file is derived from the log and may be lost: every batch of messages and the follower's position are one
+transaction, so a killed process leaves neither a gap nor a double. One connection writes, under a lock; a few
+read-only ones search in parallel, each search on one snapshot and within its time limit. Messages are numbered
+by time (`domain.rid_at`), so that newest first, time ranges and page marks cost nothing and late arrivals stand
+where they belong.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import apsw
+
+from app.foundation.errors import Unavailable
+from app.search import cursors, fts, statements
+from app.search.domain import MAX_ROWS, Count, Document, NeedsRebuild, Note, Page
+from app.search.filters import Filters
+from app.search.query import Query
+from app.search.statements import MESSAGES
+
+BUSY_MS = 5_000  # another process may be writing
+STEPS = 1_000  # of SQLite's machine between two looks at the clock
+CACHE_KIB = 65_536
+
+
+class EmbeddedIndex:
+    """The index in the file `path`, which is made if missing; usable from any thread.
+
+    A search that takes longer than `timeout` seconds, waiting for one of the `readers` included, is cut off
+    with `Unavailable`. A file that is damaged or of another version can be opened, but everything except
+    `reset` and `close` raises `NeedsRebuild`.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = 2.0, readers: int = 4) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._idle: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
+        for _ in range(readers):
+            self._idle.put(None)  # opened when needed
+        self._readers = readers
+        self._closed = False
+        self._writer = _open_writer(path)
+        with contextlib.suppress(NeedsRebuild), _translated():
+            if statements.version(self._writer) is None:
+                _create(self._writer)
+
+    # Writing
+
+    def write(self, corp_id: int, after: int, documents: Sequence[Document], upto: int) -> None:
+        """Add the messages of (after, upto] that can be searched and move the position to `upto`.
+
+        All or nothing. Raises `CursorMoved` if the position is not `after`.
+        """
+        if any(not after < document.seq <= upto for document in documents):
+            raise ValueError("a document lies outside the batch")
+        with self._writing() as connection:
+            statements.move(connection, corp_id, MESSAGES, after=after, to=upto)
+            statements.add(connection, corp_id, documents)
+
+    def annotate(
+        self, corp_id: int, notes: Sequence[Note], *, stream: str, after: int, upto: int
+    ) -> None:
+        """Replace what is known of findings, and move the position in `stream` from `after` to `upto`.
+
+        `stream` names where the notes come from and counts as its source does. All or nothing; raises
+        `CursorMoved` like `write`. A note may precede its message.
+        """
+        if stream == MESSAGES:
+            raise ValueError("the messages' own position is moved by write")
+        with self._writing() as connection:
+            statements.move(connection, corp_id, stream, after=after, to=upto)
+            statements.note(connection, corp_id, notes)
+
+    def reset(self) -> None:
+        """Forget everything, positions included, whatever state the file is in."""
+        with self._lock, _translated():
+            _empty(self._writer)
+            _create(self._writer)
+
+    # Reading
+
+    def position(self, corp_id: int, stream: str = MESSAGES) -> int:
+        """Up to which number the stream of this corp has been dealt with; 0 before the first."""
+        with self._reading() as connection:
+            return statements.position(connection, corp_id, stream)
+
+    def search(
+        self,
+        query: Query | None,
+        filters: Filters,
+        limit: int = 50,
+        cursor: str | None = None,
+        count: Count = "capped",
+    ) -> Page:
+        """One page of the messages that match, in `filters.order`, with the total of all pages.
+
+        A capped total stops at `CAP`. Raises `BadCursor` for a mark of another search, `Unavailable` when
+        the time is up. Pages stay in step while messages arrive: nothing is shown twice.
+        """
+        if not 1 <= limit <= MAX_ROWS:
+            raise ValueError(f"limit must be within 1 and {MAX_ROWS}")
+        search = cursors.fingerprint(query, filters)
+        last = None if cursor is None else cursors.decode(search, cursor)
+        if filters.sees_nothing():
+            return Page((), 0, "eq", None)
+        with self._reading() as connection:
+            match = fts.expression(query, filters, statements.corps(connection))
+            rows = statements.rows(connection, match, filters, limit + 1, last)
+            if last is None and len(rows) <= limit:
+                return Page(tuple(rows), len(rows), "eq", None)
+            total, relation = statements.total(connection, match, filters, count)
+        more = cursors.encode(search, rows[limit - 1].rid) if len(rows) > limit else None
+        return Page(tuple(rows[:limit]), total, relation, more)
+
+    def check(self) -> tuple[str, ...]:
+        """What is wrong with the file, in words; empty when it is sound. Reads all of it."""
+        with self._writing() as connection:
+            return tuple(statements.faults(connection))
+
+    def close(self) -> None:
+        """Wait for the searches under way, then close the file; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for _ in range(self._readers):
+            if (reader := self._idle.get()) is not None:
+                reader.close()
+        with self._lock:
+            self._writer.close()
+
+    # Connections
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[apsw.Connection]:
+        with self._lock, _translated(), self._writer:
+            _require_version(self._writer)
+            yield self._writer
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        deadline = time.monotonic() + self._timeout
+        with self._borrowed() as reader, _translated(), _limited(reader, deadline), reader:
+            _require_version(reader)
+            yield reader
+
+    @contextlib.contextmanager
+    def _borrowed(self) -> Iterator[apsw.Connection]:
+        try:
+            reader = self._idle.get(timeout=self._timeout)
+        except queue.Empty:
+            raise Unavailable("同时检索的人太多，请稍后再试", retry_after=1) from None
+        try:
+            if reader is None:
+                with _translated():
+                    reader = _open_reader(self._path)
+            yield reader
+        finally:
+            self._idle.put(reader)
+
+
+def _open_writer(path: Path) -> apsw.Connection:
+    """WAL with synchronous NORMAL: a power cut may take back the last transactions, never tear one.
+
+    That is enough here: the position goes back with its documents, and the follower reads them again.
+    """
+    connection = apsw.Connection(str(path))
+    connection.transaction_mode = "IMMEDIATE"
+    connection.set_busy_timeout(BUSY_MS)
+    connection.pragma("synchronous", "NORMAL")
+    connection.pragma("cache_size", -CACHE_KIB)
+    return connection
+
+
+def _open_reader(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_MS)
+    connection.pragma("cache_size", -CACHE_KIB)
+    return connection
+
+
+def _create(connection: apsw.Connection) -> None:
+    connection.pragma("journal_mode", "WAL")
+    with connection:
+        connection.execute(statements.SCHEMA, (statements.VERSION,))
+
+
+def _empty(connection: apsw.Connection) -> None:
+    """Works on a damaged file too; readers keep their snapshot until they end."""
+    connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
+    try:
+        connection.execute("VACUUM")
+    finally:
+        connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
+
+
+def _require_version(connection: apsw.Connection) -> None:
+    found = statements.version(connection)
+    if found != statements.VERSION:
+        raise NeedsRebuild(f"索引版本为“{found}”，程序需要“{statements.VERSION}”")
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except apsw.InterruptError:
+        raise Unavailable("检索超时，请缩小时间范围或增加条件", retry_after=1) from None
+    except apsw.BusyError as error:
+        raise Unavailable("索引正被其他进程写入", retry_after=1) from error
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SchemaChangeError) as error:
+        raise NeedsRebuild("索引文件已损坏") from error
+    except (apsw.IOError, apsw.FullError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        raise Unavailable("索引文件无法读写，请检查磁盘") from error
+
+
+@contextlib.contextmanager
+def _limited(connection: apsw.Connection, deadline: float) -> Iterator[None]:
+    """Interrupt whatever runs on the connection once the deadline has passed."""
+
+    def expired() -> bool:
+        return time.monotonic() > deadline
+
+    connection.set_progress_handler(expired, STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None)
