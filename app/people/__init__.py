@@ -6,13 +6,16 @@ because the scope is part of the query.
 """
 
 from app.people.domain import KnownPeople, PartyRow, fold_userid
+from app.people.service import People
 from app.people.store import (
     corp_codes,
     corp_ids,
     departments_at,
+    employee_userid,
     memberships_of,
     names,
     note_parties,
+    subtree,
     supervisor_of,
     visible_departments,
     visible_userids,
@@ -21,13 +24,16 @@ from app.people.store import (
 __all__ = [
     "KnownPeople",
     "PartyRow",
+    "People",
     "corp_codes",
     "corp_ids",
     "departments_at",
+    "employee_userid",
     "fold_userid",
     "memberships_of",
     "names",
     "note_parties",
+    "subtree",
     "supervisor_of",
     "visible_departments",
     "visible_userids",

@@ -122,7 +122,7 @@ def visible_departments(connection: Connection, scope: Scope) -> frozenset[int] 
         return None
     if not scope.departments:
         return frozenset()
-    return frozenset(connection.execute(_subtree(scope.departments)).scalars())
+    return subtree(connection, scope.departments)
 
 
 def visible_userids(
@@ -169,11 +169,21 @@ def names(
     return {pair: found[folded] for pair, folded in asked.items() if folded in found}
 
 
-def _subtree(departments: frozenset[int]) -> Select[int]:
+def subtree(connection: Connection, departments: Iterable[int]) -> frozenset[int]:
+    """These departments with everything below them; unknown ones are left out."""
+    return frozenset(connection.execute(_subtree(departments)).scalars())
+
+
+def employee_userid(connection: Connection, employee_id: int) -> str | None:
+    """The userid of an employee's row."""
+    return connection.execute(select(Employee.userid).where(Employee.id == employee_id)).scalar()
+
+
+def _subtree(departments: Iterable[int]) -> Select[int]:
     tree = (
         select(Department.id)
         .where(Department.id.in_(sorted(departments)))
         .cte("seen_departments", recursive=True)
     )
     below = select(Department.id).join(tree, Department.parent_id == tree.c.id)
-    return select(tree.union(below).c.id)
+    return select(tree.union(below).c.id)  # UNION, so that a cycle would end too
