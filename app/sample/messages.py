@@ -1,8 +1,8 @@
 """Half a year of talk at the sample company, as contract envelopes in order of time.
 
-The same company, `until` and `count` give the same envelopes. Ids depend on the seed alone, and a larger
-`count` only adds messages. So the caller keeps `until` beside the data: a second push then yields nothing
-but duplicates, while another `until` would give old ids new content.
+The same company, `until` and `count` give the same envelopes, and a larger `count` only adds to them. Ids are
+made of the seed and a counter, never of the moment. So the caller keeps `until` beside the data: a second
+push then yields nothing but duplicates, while another `until` would give old ids new content.
 """
 
 import datetime as dt
