@@ -1,0 +1,356 @@
+"""The word lists as one immutable, versioned object.
+
+`Lexicon.load` reads a directory of TOML files (its README says how they are written), compiles
+every rule and refuses the first mistake with file, line and what to do. The version is the digest
+of the bytes of all files, so equal lists have equal versions wherever they are loaded.
+"""
+
+import hashlib
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from app.foundation.errors import BadInput
+from app.screening import segment, variants
+from app.screening.domain import Role, Severity
+from app.screening.expand import BadFamily, Family, alternatives, family
+from app.screening.finder import Finder
+from app.screening.fold import Fold, read_pairs
+from app.screening.patterns import BadPattern, Concept, Pattern, Weigh, concept, parse
+from app.screening.variants import Variant
+
+STAFF = ("adviser", "colleague")
+_RULE_KEYS = {
+    "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
+    "negation", "denied_by", "lead", "match", "no_match",
+}  # fmt: skip
+_CATEGORY_KEYS = {
+    "category", "name", "kind", "severity", "two_sided", "unless", "suggestion", "basis", "rule",
+}  # fmt: skip
+
+
+class LexiconError(BadInput):
+    """A word list cannot be used; `detail` names the file, the line and what to do."""
+
+    code = "lexicon_unusable"
+    title = "词库文件有误"
+
+    def __init__(self, file: str, line: int, what: str) -> None:
+        super().__init__(f"{file} 第 {line} 行：{what}", file=file, line=line)
+
+
+class Rule(NamedTuple):
+    """One rule of a category.
+
+    `by` says who must speak for the rule to apply. `ask` marks wordings that only matter as a
+    client's question; `denied_by` is then True when the question is affirmed by a "no" (会亏吗 → 不会).
+    `unless` and `needs` are words that, in the same sentence, cancel the hit or are required.
+    """
+
+    id: str
+    name: str
+    category: str
+    patterns: tuple[Pattern, ...]
+    ask: bool
+    by: tuple[str, ...]
+    unless: re.Pattern[str] | None
+    needs: re.Pattern[str] | None
+    severity: Severity
+    confidence: float
+    negation: bool
+    denied_by: bool
+    lead: bool
+    match: tuple[str, ...]
+    no_match: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One category: what it is called, who may break it, on what law it rests.
+
+    `act` categories are broken by asking too (加我微信好吗); in the others a question claims nothing.
+    """
+
+    slug: str
+    name: str
+    act: bool
+    severity: Severity
+    two_sided: bool
+    basis: str
+    suggestion: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Everything screening knows, compiled. Never changes once loaded."""
+
+    version: str
+    categories: Mapping[str, Category]
+    fold: Fold
+    gate: Finder[bool]
+    disguises: Finder[Variant]
+    anchors: Finder[tuple[tuple[int, int], ...]]
+    rules: tuple[Rule, ...]
+    speech: Mapping[str, re.Pattern[str]]
+
+    @classmethod
+    def load(cls, directory: Path) -> "Lexicon":
+        """Read and compile the word lists under `directory`."""
+        return _Reader(directory).lexicon()
+
+
+class _File(NamedTuple):
+    name: str
+    source: str
+    data: dict[str, Any]
+
+    def line(self, *needles: str) -> int:
+        """The line of the last needle, each looked for after the one before it."""
+        at = 0
+        for needle in needles:
+            found = self.source.find(needle, at)
+            at = found if found >= 0 else at
+        return self.source.count("\n", 0, at) + 1
+
+    def wrong(self, what: str, *needles: str) -> LexiconError:
+        return LexiconError(self.name, self.line(*needles), what)
+
+
+class _Reader:
+    """Reads one directory; every step fails with the place of the mistake."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._version = hashlib.sha256()
+        shared = {name: self._read(directory / f"{name}.toml") for name in ("concepts", "speech", "evasion")}
+        self._concepts, self._speech, self._evasion = shared.values()
+        self._fold = Fold(self._pairs())
+        self._weigh = Weigh(self._fold.word, segment.frequency)
+        self._families_of: dict[str, list[Family]] = {}
+        self._words = self._read_concepts()
+
+    def lexicon(self) -> Lexicon:
+        paths = sorted((self._directory / "categories").glob("*.toml"))
+        if not paths:
+            raise LexiconError("categories", 1, "目录里没有任何类别文件，请放回至少一个")
+        categories = [self._category(self._read(path)) for path in paths]
+        rules = tuple(rule for category in categories for rule in category.rules)
+        anchors = _anchors(rules)
+        disguises = self._disguises()
+        return Lexicon(
+            version=self._version.hexdigest()[:16],
+            categories={category.slug: category for category in categories},
+            fold=self._fold,
+            gate=Finder(dict.fromkeys(map(self._fold.bare, [*anchors, *disguises]), True)),
+            disguises=Finder(disguises),
+            anchors=Finder(anchors),
+            rules=rules,
+            speech=self._phrases(),
+        )
+
+    def _read(self, path: Path) -> _File:
+        name = path.relative_to(self._directory).as_posix()
+        try:
+            raw = path.read_bytes()
+            source = raw.decode("utf-8-sig")
+        except OSError as error:
+            raise LexiconError(name, 1, "文件读不到，请检查文件是否存在、是否有读取权限") from error
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise LexiconError(name, line, "不是 UTF-8 编码，请另存为 UTF-8") from error
+        self._version.update(name.encode() + b"\0" + raw + b"\0")
+        try:
+            return _File(name, source, tomllib.loads(source))
+        except tomllib.TOMLDecodeError as error:
+            place = re.search(r"at line (\d+)", str(error))
+            line = int(place[1]) if place else source.count("\n") + 1
+            what = "写法有误，请检查引号、方括号和逗号是否成对"
+            raise LexiconError(name, line, f"{what}（{error}）") from error
+
+    def _pairs(self) -> dict[str, str]:
+        pairs = read_pairs(Path(__file__).parent / "data" / "fold.tsv")
+        for target, chars in self._evasion.data.get("look_alike", {}).items():
+            pairs.update(dict.fromkeys(chars, target))
+        for words in self._evasion.data.get("alias", {}).values():
+            pairs.update({c: c for word in words for c in word if unicodedata.category(c) == "So"})
+        return pairs
+
+    def _read_concepts(self) -> dict[str, Concept]:
+        families: dict[str, list[Family]] = {}
+        for name, sources in self._concepts.data.items():
+            own: list[Family] = []
+            for source in self._list(self._concepts, sources, name):
+                own += self._families(self._concepts, source, families, name)
+            families[name] = own
+        self._families_of = families
+        return {name: concept(own, self._weigh) for name, own in families.items()}
+
+    def _families(
+        self, file: _File, source: str, known: Mapping[str, list[Family]], *place: str
+    ) -> list[Family]:
+        if source.startswith("<"):
+            if source.strip("<>") not in known:
+                raise file.wrong(f"概念「{source}」没有定义，或者定义在后面", *place, source)
+            return known[source.strip("<>")]
+        try:
+            return [family(source, self._fold.word)]
+        except BadFamily as error:
+            raise file.wrong(str(error), *place, source) from error
+
+    def _family(self, file: _File, source: str, *place: str) -> tuple[str, ...]:
+        words = self._families(file, source, {}, *place)[0].words
+        if not words:
+            raise file.wrong(f"「{source}」展开后的词太多，请拆成几条", *place, source)
+        return words
+
+    @staticmethod
+    def _list(file: _File, value: Any, *place: str) -> list[str]:
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise file.wrong(f'「{place[-1]}」应当是一列非空的词，写作 ["…", "…"]', *place)
+        return value
+
+    def _phrases(self) -> dict[str, re.Pattern[str]]:
+        lists = {n: self._list(self._speech, v, n) for n, v in self._speech.data.items()}
+        faces = re.compile("|".join(map(re.escape, lists.pop("agreeing_faces", []))) or "(?!)")
+        found = {name: self._any(self._speech, sources, name) for name, sources in lists.items()}
+        return {**found, "agreeing_faces": faces}
+
+    def _any(self, file: _File, sources: Sequence[str], *place: str) -> re.Pattern[str]:
+        found = [
+            one
+            for source in sources
+            for one in self._families(file, source, self._families_of, *place)
+        ]
+        return re.compile(f"(?:{alternatives(found)})")
+
+    def _some(self, file: _File, value: Any, *place: str) -> re.Pattern[str] | None:
+        sources = self._list(file, value, *place)
+        return self._any(file, sources, *place) if sources else None
+
+    def _disguises(self) -> dict[str, Variant]:
+        data, file = self._evasion.data, self._evasion
+        most = int(data.get("homophones_per_character", 16))
+        plain = self._list(file, data.get("words", []), "words")
+        folded = {self._fold.word(word): word for word in plain}
+        parts = {
+            char: self._list(file, value, char) for char, value in data.get("split", {}).items()
+        }
+        shapes = {c: self._list(file, value, c) for c, value in data.get("shape", {}).items()}
+        found: dict[str, Variant] = {}
+        makers = (
+            variants.pinyin, variants.repeats, variants.reorders,
+            partial(variants.splits, parts=parts), partial(variants.homophones, most=most),
+            partial(variants.shapes, alike=shapes),
+        )  # fmt: skip
+        for make in makers:
+            for word in folded:
+                for variant in make(word):
+                    found.setdefault(self._fold.word(variant.written), variant)
+        for word in self._list(file, data.get("initials", []), "initials"):
+            found.update({v.written: v for v in variants.initials(self._fold.word(word))})
+        for word, written in data.get("alias", {}).items():
+            for family in self._list(file, written, word):
+                for alias in self._family(file, family, word):
+                    found[alias] = Variant(alias, self._fold.word(word), variants.ALIAS)
+        innocent = {self._fold.word(w) for w in data.get("innocent", [])}
+        return {
+            written: v for written, v in found.items() if written not in folded and written not in innocent
+        }
+
+    def _category(self, file: _File) -> Category:
+        data = file.data
+        _known(file, data, _CATEGORY_KEYS)
+        slug = str(_need(file, data, "category"))
+        severity = _severity(file, _need(file, data, "severity"), "severity")
+        kind = _need(file, data, "kind")
+        if kind not in ("claim", "act"):
+            raise file.wrong('kind 只能是 "claim"（断言类）或 "act"（行为类）', "kind")
+        base = self._list(file, data.get("unless", []), "unless")
+        rules = [self._rule(file, slug, severity, base, rule) for rule in data.get("rule", [])]
+        if not rules:
+            raise file.wrong("没有任何规则，请至少写一条 [[rule]]", "category")
+        return Category(
+            slug, str(_need(file, data, "name")), kind == "act", severity,
+            bool(data.get("two_sided", False)), _basis(file, data),
+            str(_need(file, data, "suggestion")), tuple(rules),
+        )  # fmt: skip
+
+    def _rule(
+        self, file: _File, slug: str, severity: Severity, base: list[str], data: dict[str, Any]
+    ) -> Rule:
+        key = str(_need(file, data, "id"))
+        place = f'id = "{key}"'
+        _known(file, data, _RULE_KEYS, place)
+        says = self._list(file, data.get("say"), place, "say")
+        by = data.get("by", list(STAFF))
+        if not set(by) <= set(get_args(Role)):
+            raise file.wrong(f"by 只能写 {'、'.join(get_args(Role))}", place, "by")
+        for kind in ("match", "no_match"):
+            self._list(file, data.get(kind), place, kind)
+        own = str(data["severity"]) if "severity" in data else ""
+        return Rule(
+            id=f"{slug}/{key}",
+            name=str(data.get("name", key)),
+            category=slug,
+            patterns=tuple(self._pattern(file, say, place) for say in says),
+            ask=bool(data.get("ask", False)),
+            by=tuple(by),
+            unless=self._some(file, [*base, *self._list(file, data.get("unless", []), place, "unless")], place),
+            needs=self._some(file, data.get("needs", []), place, "needs"),
+            severity=_severity(file, own, place, "severity") if own else severity,
+            confidence=float(data.get("confidence", 0.9)),
+            negation=bool(data.get("negation", True)),
+            denied_by=data.get("denied_by", False) is True,
+            lead=bool(data.get("lead", False)),
+            match=tuple(data["match"]),
+            no_match=tuple(data["no_match"]),
+        )
+
+    def _pattern(self, file: _File, say: str, place: str) -> Pattern:
+        try:
+            return parse(say, self._words, self._weigh)
+        except (BadPattern, BadFamily) as error:
+            raise file.wrong(str(error), place, say) from error
+
+
+def _known(file: _File, data: Mapping[str, Any], keys: set[str], *place: str) -> None:
+    for key in data:
+        if key not in keys:
+            raise file.wrong(f"不认识的项目「{key}」，可用的有：{'、'.join(sorted(keys))}", *place, key)
+
+
+def _need(file: _File, data: Mapping[str, Any], key: str) -> Any:
+    if not data.get(key):
+        raise file.wrong(f"缺少「{key}」", key)
+    return data[key]
+
+
+def _severity(file: _File, value: object, *place: str) -> Severity:
+    try:
+        return Severity(str(value))
+    except ValueError as error:
+        raise file.wrong("severity 只能是 red、orange、yellow", *place) from error
+
+
+def _basis(file: _File, data: Mapping[str, Any]) -> str:
+    entries = _need(file, data, "basis")
+    for entry in entries:
+        if set(entry) != {"text", "source", "date", "mark"}:
+            raise file.wrong("每条 [[basis]] 要有 text、source、date、mark 四项", "[[basis]]")
+    return "；".join(f"{entry['text']}（{entry['source']}，{entry['date']}）" for entry in entries)
+
+
+def _anchors(rules: tuple[Rule, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Anchor word to the (rule, pattern) pairs it may belong to."""
+    found: dict[str, dict[tuple[int, int], None]] = {}
+    for r, rule in enumerate(rules):
+        for p, pattern in enumerate(rule.patterns):
+            for word in pattern.anchor:
+                found.setdefault(word, {})[r, p] = None
+    return {word: tuple(pairs) for word, pairs in found.items()}

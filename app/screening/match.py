@@ -1,0 +1,113 @@
+"""Match and confirm: every place of a text where a rule's wording stands, at word edges."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from app.screening.fold import HARD, Folded
+from app.screening.lexicon import Lexicon, Rule
+from app.screening.patterns import Pattern, spans
+from app.screening.segment import is_edge
+from app.screening.undisguise import undisguise
+
+
+class Hit(NamedTuple):
+    """A rule's wording at `text[start:end]` of a folded text."""
+
+    rule: Rule
+    pattern: Pattern
+    start: int
+    end: int
+
+
+def read(lexicon: Lexicon, text: str) -> Folded | None:
+    """The folded, undisguised text; None when no rule can possibly match it."""
+    if not lexicon.gate.touches(lexicon.fold.bare(text)):
+        return None
+    return undisguise(lexicon.fold.full(text), lexicon.disguises)
+
+
+def hits(lexicon: Lexicon, folded: Folded) -> list[Hit]:
+    """All confirmed hits, ordered by start; the same rule counts once at a place."""
+    text = folded.text
+    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for start, end, pairs in lexicon.anchors.find(text):
+        for pair in pairs:
+            places.setdefault(pair, []).append((start, end))
+    found: dict[tuple[str, int], Hit] = {}
+    for (r, p), spots in places.items():
+        rule = lexicon.rules[r]
+        for hit in _confirmed(rule, rule.patterns[p], folded, spots):
+            known = found.get((rule.id, hit.start))
+            if known is None or hit.end > known.end:
+                found[rule.id, hit.start] = hit
+    return sorted(found.values(), key=lambda hit: (hit.start, -hit.end, hit.rule.id))
+
+
+def _confirmed(
+    rule: Rule, pattern: Pattern, folded: Folded, spots: list[tuple[int, int]]
+) -> Iterator[Hit]:
+    for start, end in _spans(pattern, folded.text, spots):
+        if _at_edges(folded, start, end) and _company(rule, folded.text, start, end):
+            yield Hit(rule, pattern, start, end)
+
+
+def _spans(pattern: Pattern, text: str, spots: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    if pattern.literal:
+        yield from spots
+        return
+    low, high = 0, 0
+    for start, end in sorted(spots):
+        if start - pattern.reach > high:
+            yield from _in_window(pattern, text, low, high)
+            low = start - pattern.reach
+        low = low if high else max(0, start - pattern.reach)
+        high = min(len(text), end + pattern.reach)
+    yield from _in_window(pattern, text, low, high)
+
+
+def _in_window(pattern: Pattern, text: str, low: int, high: int) -> Iterator[tuple[int, int]]:
+    if high > low:
+        for span in spans(pattern, text[low:high]):
+            yield low + span.start, low + span.end
+
+
+def _at_edges(folded: Folded, start: int, end: int) -> bool:
+    """Whether the hit begins and ends at word edges; a disguised end was judged when it was found."""
+    kinds, text = folded.kinds, folded.text
+    begins = bool(kinds[start]) or _edge(folded, start)
+    return begins and (bool(kinds[end - 1]) or _edge(folded, end)) and text[start] not in HARD
+
+
+def _edge(folded: Folded, at: int) -> bool:
+    text = folded.text
+    if not 0 < at < len(text):
+        return True
+    before, after = text[at - 1], text[at]
+    if before.isascii() and after.isascii() and before.isalnum() and after.isalnum():
+        return before.isdigit() != after.isdigit() or folded.ends[at - 1] != folded.starts[at]
+    return is_edge(text, at)
+
+
+def _company(rule: Rule, text: str, start: int, end: int) -> bool:
+    if rule.unless is None and rule.needs is None:
+        return True
+    sentence = text[sentence_start(text, start) : sentence_end(text, end)]
+    if rule.unless and rule.unless.search(sentence):
+        return False
+    return not rule.needs or bool(rule.needs.search(sentence))
+
+
+_SENTENCE = 120  # symbols either side of a hit that count as its sentence at most
+
+
+def sentence_start(text: str, at: int) -> int:
+    """Where the sentence round `at` begins."""
+    low = max(0, at - _SENTENCE)
+    return max(low, *(text.rfind(mark, low, at) + 1 for mark in HARD))
+
+
+def sentence_end(text: str, at: int) -> int:
+    """Where the sentence round `at` ends, its closing mark not included."""
+    high = min(len(text), at + _SENTENCE)
+    found = (text.find(mark, at, high) for mark in HARD)
+    return min((end for end in found if end >= 0), default=high)

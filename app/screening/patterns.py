@@ -1,0 +1,159 @@
+"""Patterns: words and concepts in order, near each other, as the word lists write them.
+
+    保本                    one word (or a family, see `expand`)
+    <本金> <不会> <亏损>       three items in this order, at most `NEAR` symbols between, inside one clause
+    <我> … <补足>            up to `FAR` symbols between, commas may stand between
+    <甲> …… <乙>             up to `WIDE` symbols between, anything may stand between
+    加 + <微信>              nothing between
+    <本金> <完全>? <安全>     the middle item may be missing
+
+`<名>` is a concept of `concepts.toml` or one of the number classes of `NUMBERS`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.screening.expand import Family, alternatives, family
+
+NEAR, FAR, WIDE = 5, 14, 30
+_REACH = {"": NEAR, "…": FAR, "……": WIDE, "+": 0}
+_NUMBER = 24  # symbols the longest number takes
+_GAPS = {
+    "": f"[^，。！？\\n]{{0,{NEAR}}}?",
+    "…": f"[^。！？]{{0,{FAR}}}?",
+    "……": f"[\\s\\S]{{0,{WIDE}}}?",
+    "+": "",
+}
+_CN = "零一二两三四五六七八九十百千半壹贰叁肆伍陆柒捌玖拾几"
+_NUM = rf"(?:[0-9]{{1,9}}(?:\.[0-9]+)?|[{_CN}]{{1,6}}(?:点[{_CN}]{{1,3}})?|[x]\.?[x]?)"
+_UNIT = r"(?:%|个百分点|个多?点|分利|厘|个多?百分点)"
+_MONEY = rf"{_NUM}(?:多|来)?(?:个亿|亿|百万|千万|万|千|百|w|k)?(?:元|块钱?|万|w)"
+NUMBERS = {
+    "率": rf"(?:百分之{_NUM}|{_NUM}(?:-{_NUM})?{_UNIT}(?:多|左右|以上)?|{_NUM}%?-{_NUM}%)",
+    "数": _NUM,
+    "金额": rf"(?:{_MONEY}|{_NUM}(?:百万|千万|万|亿))",
+    "百分数": rf"(?:百分之{_NUM}|{_NUM}(?:-{_NUM})?%)",
+    "倍": rf"(?:{_NUM}(?:多)?倍|翻(?:一|两|几|好几)?(?:番|倍))",
+    "长号码": r"[0-9]{11,19}",
+    "账号串": r"[a-z][a-z0-9_-]{5,19}",
+}
+
+
+class BadPattern(ValueError):
+    """The pattern cannot be read; the message says why, in Chinese."""
+
+
+class Weigh(NamedTuple):
+    """How lexicon entries are folded, and how common their words are in everyday Chinese."""
+
+    fold: Callable[[str], str]
+    frequency: Callable[[str], int]
+
+    def total(self, words: Iterable[str]) -> int:
+        """The summed frequency of `words`; a single character counts as very common."""
+        return sum(
+            self.frequency(word) + (200_000 if len(word) == 1 else 0) + 1 for word in words
+        )
+
+
+class Concept(NamedTuple):
+    """A named list of families, compiled."""
+
+    regex: str
+    anchor: tuple[str, ...]
+    words: tuple[str, ...]
+    longest: int
+
+
+def concept(families: Sequence[Family], weight: Weigh) -> Concept:
+    """Compile a list of families; `words` is empty unless every family is small."""
+    anchors = (word for one in families for word in min(one.anchors, key=weight.total))
+    small = all(one.words for one in families)
+    words = dict.fromkeys(word for one in families for word in one.words) if small else ()
+    longest = max(one.longest for one in families)
+    return Concept(alternatives(families), tuple(dict.fromkeys(anchors)), tuple(words), longest)
+
+
+class Item(NamedTuple):
+    """One place of a pattern: a concept or, when `what` has no anchor, a number."""
+
+    what: Concept
+    gap: str
+    optional: bool
+
+
+class Pattern(NamedTuple):
+    """A compiled pattern: `anchor` are the words one of which any match contains.
+
+    A `literal` pattern is a short list of words, so that a hit of the automaton is the match.
+    `reach` is the most symbols a match takes.
+    """
+
+    source: str
+    anchor: tuple[str, ...]
+    literal: bool
+    regex: str
+    reach: int
+
+
+class Span(NamedTuple):
+    """A match in a folded text."""
+
+    start: int
+    end: int
+
+
+def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Pattern:
+    """Read one pattern; `weight` folds words and tells how common they are."""
+    items: list[Item] = []
+    gap = ""
+    for token in source.split():
+        if token in _GAPS:
+            gap = token
+            continue
+        items.append(_item(token, gap, concepts, weight))
+        gap = ""
+    anchors = [item.what.anchor for item in items if item.what.anchor and not item.optional]
+    if gap or not anchors:
+        raise BadPattern(f"「{source}」至少要有一个必须出现的词，且不能以间隔符结尾")
+    literal = len(items) == 1 and bool(items[0].what.words)
+    anchor = items[0].what.words if literal else min(anchors, key=weight.total)
+    reach = sum(item.what.longest + _REACH[item.gap] for item in items)
+    return Pattern(source, anchor, literal, _regex(items), reach)
+
+
+def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) -> Item:
+    if not token.startswith("<"):
+        return Item(concept([family(token, weight.fold)], weight), gap, optional=False)
+    name, _, tail = token[1:].partition(">")
+    if tail not in ("", "?"):
+        raise BadPattern(f"「{token}」后面只能跟「?」")
+    if name in NUMBERS:
+        return Item(Concept(NUMBERS[name], (), (), _NUMBER), gap, optional=bool(tail))
+    if name not in concepts:
+        raise BadPattern(f"概念「{name}」没有在 concepts.toml 里定义")
+    return Item(concepts[name], gap, optional=bool(tail))
+
+
+def _regex(items: list[Item]) -> str:
+    parts = []
+    for at, item in enumerate(items):
+        body = (_GAPS[item.gap] if at else "") + f"(?:{item.what.regex})"
+        parts.append(f"(?:{body})?" if item.optional else body)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=8192)
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex)
+
+
+def spans(pattern: Pattern, text: str) -> Iterator[Span]:
+    """Every match from left to right; the next one is looked for one symbol further on."""
+    regex = _compiled(pattern.regex)
+    found = regex.search(text)
+    while found:
+        yield Span(*found.span())
+        found = regex.search(text, found.start() + 1)

@@ -1,0 +1,207 @@
+"""`screen`: from a window of one conversation to findings. Pure and deterministic.
+
+fold → match → confirm → decide → explain, on every run of messages of one speaker; then the
+questions that staff answered with a yes, and the requests that a colleague agreed to.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from app.screening import affirm
+from app.screening.affirm import Question
+from app.screening.decide import Stance, around, interrogative, stance
+from app.screening.dialogue import Run, Said, hear, runs
+from app.screening.domain import Finding, Outcome, Turn
+from app.screening.explain import Decided, finding
+from app.screening.fold import Folded
+from app.screening.lexicon import STAFF, Category, Lexicon
+from app.screening.match import Hit, hits, read
+
+
+class Judged(NamedTuple):
+    """A confirmed hit and what its speaker does with it."""
+
+    run: Run
+    folded: Folded
+    hit: Hit
+    stance: Stance
+    category: Category
+
+
+def screen(window: Sequence[Turn], lexicon: Lexicon) -> list[Finding]:
+    """Find what must be alerted or recorded in one conversation window, in order of place."""
+    said = hear(lexicon.speech, window)
+    judged = [one for run in _all_runs(said) for one in _judge(lexicon, run)]
+    if not judged:
+        return []
+    decided = [one for one in map(_decide, judged) if one]
+    answered = _answered(lexicon, judged, said)
+    kept = _strongest([*decided, *answered])
+    agreed = (_agreed(lexicon, one, said) for one in kept)
+    return sorted((finding(lexicon, one) for one in agreed), key=_order)
+
+
+def _all_runs(said: Sequence[Said]) -> Iterable[Run]:
+    yield from runs(said)
+    for one in said:
+        if one.quote and one.role in STAFF:
+            quoted = one._replace(role="client", speaker="\0", text=one.quote, filler=False)
+            yield Run("client", "\0", (quoted,), one.quote, (0,))
+
+
+def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
+    folded = read(lexicon, run.text)
+    if folded is None:
+        return []
+    return [
+        Judged(run, folded, hit, _stance(lexicon, run, folded, hit), lexicon.categories[hit.rule.category])
+        for hit in _distinct(hits(lexicon, folded))
+    ]
+
+
+def _distinct(found: Sequence[Hit]) -> list[Hit]:
+    """Drop what a set phrase of another category already says: 「不赔」 in 「稳赚不赔」."""
+    phrases = [hit for hit in found if hit.pattern.literal]
+    return [hit for hit in found if not any(_swallows(phrase, hit) for phrase in phrases)]
+
+
+def _swallows(phrase: Hit, hit: Hit) -> bool:
+    inside = phrase.start <= hit.start and hit.end <= phrase.end
+    longer = phrase.end - phrase.start > hit.end - hit.start
+    return inside and phrase.rule.category != hit.rule.category and (longer or not hit.pattern.literal)
+
+
+def _stance(lexicon: Lexicon, run: Run, folded: Folded, hit: Hit) -> Stance:
+    judged = stance(lexicon.speech, folded, hit, run.text, run.role)
+    if run.role == "client" and judged is Stance.ASSERTED and _elsewhere(lexicon, folded, hit):
+        return Stance.REPORTED
+    return judged
+
+
+def _elsewhere(lexicon: Lexicon, folded: Folded, hit: Hit) -> bool:
+    """Whether somebody else's offer is spoken about (隔壁银行说他们的保本)."""
+    left = around(folded, hit).left
+    return bool(lexicon.speech["others"].search(left)) and not lexicon.speech["ours"].search(left)
+
+
+def _decide(one: Judged) -> Decided | None:
+    outcome = _client_outcome(one) if one.run.role == "client" else _staff_outcome(one)
+    if outcome is None or one.run.speaker == "\0":
+        return None
+    return Decided(one.run, one.folded, one.hit, outcome)
+
+
+def _staff_outcome(one: Judged) -> Outcome | None:
+    if one.hit.rule.ask or one.run.role not in one.hit.rule.by:
+        return None
+    asserted = one.stance is Stance.ASSERTED or (one.category.act and one.stance is Stance.ASKED)
+    if not asserted:
+        return None
+    return Outcome.LEAD if one.hit.rule.lead else Outcome.VIOLATION
+
+
+def _client_outcome(one: Judged) -> Outcome | None:
+    rule = one.hit.rule
+    if "client" not in rule.by and rule.by != STAFF and not rule.ask:
+        return None
+    if one.stance is Stance.DENIED and not rule.ask:
+        return None
+    if one.stance is Stance.REPORTED:
+        return None
+    if "client" not in rule.by or rule.lead or rule.ask:
+        return Outcome.LEAD
+    if one.stance is Stance.ASKED or not one.category.two_sided:
+        return Outcome.LEAD
+    return Outcome.VIOLATION
+
+
+def _answered(lexicon: Lexicon, judged: Sequence[Judged], said: Sequence[Said]) -> list[Decided]:
+    complaining = {one.run for one in judged if one.hit.rule.category == "complaint_intent"}
+    found = []
+    for one in judged:
+        if one.run in complaining or not _is_question(one) or _asks_on(lexicon, one):
+            continue
+        given = affirm.answer(lexicon.speech, lexicon.fold, _question(lexicon, one), said) if one.run.speaker != "\0" else _quoted_answer(lexicon, one, said)
+        if given:
+            found.append(_affirmed(one, given))
+    return found
+
+
+def _is_question(one: Judged) -> bool:
+    if one.run.role == "client":
+        return _client_outcome(one) is not None and not one.hit.rule.lead
+    return one.stance is Stance.ASKED and not one.category.act
+
+
+def _asks_on(lexicon: Lexicon, one: Judged) -> bool:
+    """Whether the speaker goes on to ask about something else, so that a yes belongs to that."""
+    rest = one.folded.text[one.hit.end + len(around(one.folded, one.hit).clause_right) :]
+    rest = rest.strip("，。！？\n ")
+    if len(rest) < 4:  # noqa: PLR2004
+        return False
+    return "？" in rest or interrogative(lexicon.speech, rest, "adviser") or rest[-1] in "没不"
+
+
+def _question(lexicon: Lexicon, one: Judged) -> Question:
+    near = around(one.folded, one.hit)
+    wording = one.folded.text[one.hit.start : one.hit.end]
+    touched = one.run.messages(one.folded.starts[one.hit.start], one.folded.ends[one.hit.end - 1])
+    return Question(
+        category=one.category.slug,
+        wording=near.clause_left + wording + near.clause_right,
+        by_denial=one.hit.rule.denied_by,
+        either=not one.hit.rule.denied_by and bool(lexicon.speech["inner_no"].search(wording)),
+        asker=(one.run.role, one.run.speaker),
+        at=touched[-1].at,
+    )
+
+
+def _quoted_answer(
+    lexicon: Lexicon, one: Judged, said: Sequence[Said]
+) -> affirm.Answer | None:
+    at = one.run.said[0].at
+    verdict = affirm.judge(lexicon.speech, lexicon.fold, _question(lexicon, one), said[at].text)
+    return affirm.Answer(at, said[at].text) if verdict else None
+
+
+def _affirmed(one: Judged, given: affirm.Answer) -> Decided:
+    also = (given.at,)
+    return Decided(one.run, one.folded, one.hit, Outcome.VIOLATION, also, given.text)
+
+
+def _agreed(lexicon: Lexicon, one: Decided, said: Sequence[Said]) -> Decided:
+    """Add the message of a colleague who agrees to an improper request."""
+    if one.outcome is not Outcome.VIOLATION or one.answer or one.run.role == "client":
+        return one
+    last = one.run.said[-1].at
+    question = Question("", "", by_denial=False, either=False, asker=(one.run.role, one.run.speaker), at=last)
+    given = affirm.answer(lexicon.speech, lexicon.fold, question, said)
+    return one._replace(also=(given.at,)) if given else one
+
+
+def _strongest(decided: Sequence[Decided]) -> list[Decided]:
+    """Of overlapping hits of one category in one message keep one: violations first, then the longest."""
+    ranked = sorted(decided, key=lambda d: (d.outcome != "violation", bool(d.answer), -_size(d), d.hit.start))
+    kept: list[Decided] = []
+    for one in ranked:
+        if not any(_same_place(one, other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _size(one: Decided) -> int:
+    return one.hit.end - one.hit.start
+
+
+def _same_place(one: Decided, other: Decided) -> bool:
+    if one.run is not other.run or one.hit.rule.category != other.hit.rule.category:
+        return False
+    if bool(one.answer) != bool(other.answer):
+        return False
+    if one.answer and other.answer:
+        return one.also == other.also
+    return one.hit.start < other.hit.end and other.hit.start < one.hit.end
+
+
+def _order(one: Finding) -> tuple[int, int, int, str, str]:
+    return (one.at[0], one.start, one.end, one.category, one.rule)
