@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
-from app.access import Action, Caller, Event, Gate, record
+from app.access import Action, Caller, Event, record
+from app.access.api import Gate
 from app.archive.domain import Action as MessageAction
 from app.archive.domain import ConversationKind, Direction, Party, PartyType
 from app.archive.models import record_id
@@ -14,7 +15,6 @@ from app.archive.sealed import read_raw
 from app.archive.store import Message, context, message_id, read_one, recalled_by
 from app.foundation.database import Database
 from app.foundation.keys import KeyRing
-
 
 MessageName = Annotated[str, Path(max_length=64)]
 
@@ -112,7 +112,9 @@ def routes(db: Database, keyring: KeyRing, gate: Gate) -> APIRouter:
             record(connection, event, caller, subject)
 
     @router.get("/{name}", summary="打开一条消息")
-    def open_message(caller: Annotated[Caller, gate.needs(Action.OPEN)], name: MessageName) -> OneMessage:
+    def open_message(
+        caller: Annotated[Caller, gate.needs(Action.OPEN)], name: MessageName
+    ) -> OneMessage:
         audited(Event.MESSAGE_OPEN, caller, name)
         with db.read() as connection:
             message = read_one(connection, name, caller.scope)
@@ -140,7 +142,9 @@ def routes(db: Database, keyring: KeyRing, gate: Gate) -> APIRouter:
         )
 
     @router.get("/{name}/raw", summary="一条消息的原始字节", response_class=Response)
-    def open_raw(caller: Annotated[Caller, gate.needs(Action.OPEN_RAW)], name: MessageName) -> Response:
+    def open_raw(
+        caller: Annotated[Caller, gate.needs(Action.OPEN_RAW)], name: MessageName
+    ) -> Response:
         audited(Event.MESSAGE_RAW, caller, name)
         with db.read() as connection:
             message = read_one(connection, name, caller.scope)

@@ -10,30 +10,31 @@ import json
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from app.archive import quarantine
-from app.archive.domain import Direction, Envelope, direction_of
+from app.archive.domain import Direction, Envelope, Party, direction_of
 from app.archive.identity import (
     Corp,
     Members,
     Memory,
     Place,
+    PlaceKey,
     conversation_key,
     members_of,
     open_corp,
 )
 from app.archive.leaf import ENTRY_OF, SEED_BYTES, commitments, encode, field_bytes
-from app.archive.models import COPY_TYPES, Conversation, Record, position_of, record_id
+from app.archive.models import RECORD_TYPES, position_of, record_id
 from app.archive.sealed import about, read_raw
 from app.archive.store import tail
 from app.foundation import clock, metrics
 from app.foundation.blobs import BlobStore
-from app.foundation.database import Database, announce, bulk_insert, chunks, exclusive
+from app.foundation.database import Database, announce, bulk_insert, chunks, exclusive, select_in
 from app.foundation.errors import Unavailable
 from app.foundation.followers import TOPIC
 from app.foundation.keys import NONCE_BYTES, Bucket, KeyRing, KeyUnusable, seal
@@ -42,8 +43,9 @@ from app.people import KnownPeople, corp_ids, note_parties
 TURN_SIZE = 2_000  # messages one turn commits at most
 BUSY_FOR_MS = 200  # after a large turn, followers give way for this long
 LARGE_TURN = 100  # messages
-_LOOKUP = 500
 _DAY_MS = 86_400_000
+Settled: TypeAlias = tuple[int, dict[PlaceKey, Place], dict[Members, int], dict[int, int], int]
+Named: TypeAlias = tuple[str, str, str | None]
 
 
 class Status(StrEnum):
@@ -72,7 +74,7 @@ class Prepared(NamedTuple):
     envelope: Envelope
     direction: Direction
     members: Members
-    place_key: tuple[str, Hashable]
+    place_key: PlaceKey
     sender: str
     recipients: str
     committed: bytes
@@ -217,8 +219,8 @@ class _Turn:
         self.connection, self.door = connection, door
         self.conflicts: list[quarantine.Reject] = []
         self._corps: dict[str, Corp] = {}
-        self._settled: list[tuple[Corp, dict[Hashable, Place], dict[Members, int]]] = []
-        self._people: list[tuple[int, list[tuple[str, str, str | None]]]] = []
+        self._settled: list[Settled] = []
+        self._people: list[tuple[int, Sequence[Named], Sequence[tuple[str, str | None]]]] = []
 
     def append(self, messages: Sequence[Prepared]) -> list[Receipt]:
         by_corp: dict[str, list[int]] = defaultdict(list)
@@ -234,10 +236,10 @@ class _Turn:
         """Keep in memory what the commit has made true."""
         door = self.door
         door._corps |= self._corps  # noqa: SLF001  (a turn is a part of its door)
-        for corp, places, audiences in self._settled:
-            door._memory.remember(corp.id, places, audiences)  # noqa: SLF001
-        for corp_id, parties in self._people:
-            door._people.remember(corp_id, parties)  # noqa: SLF001
+        for settled in self._settled:
+            door._memory.remember(*settled)  # noqa: SLF001
+        for corp_id, parties, rooms in self._people:
+            door._people.remember(corp_id, parties, rooms)  # noqa: SLF001
 
     def _corp(self, code: str) -> Corp:
         corp = self.door._corps.get(code) or self._corps.get(code)  # noqa: SLF001
@@ -277,17 +279,15 @@ class _Turn:
         by_source: dict[str, list[str]] = defaultdict(list)
         for each in messages:
             by_source[each.envelope.source].append(each.envelope.source_msg_id)
-        known = {}
-        for source, names in by_source.items():
-            for part in chunks(names, _LOOKUP):
-                query = select(Record.source_msg_id, Record.id, Record.digest).where(
-                    Record.corp_id == corp.id,
-                    Record.source == source,
-                    Record.source_msg_id.in_(part),
-                )
-                for row in self.connection.execute(query):
-                    known[source, row.source_msg_id] = (row.id, row.digest)
-        return known
+        query = (
+            "SELECT source_msg_id, id, digest FROM records"
+            " WHERE corp_id = ? AND source = ? AND source_msg_id IN"
+        )
+        return {
+            (source, row[0]): (row[1], bytes(row[2]))
+            for source, names in by_source.items()
+            for row in select_in(self.connection, query, names, corp.id, source)
+        }
 
     def _again(self, corp: Corp, each: Prepared, first: tuple[int, bytes]) -> Receipt:
         """A key seen before: the same content is a duplicate, any other a conflict."""
@@ -336,9 +336,10 @@ class _Turn:
         if not fresh:
             return []
         places, audiences = self._identities(corp, fresh)
-        counters = self._counters({place.id for place in places.values()})
         buckets = self._buckets(fresh, places)
         seq, received = tail(self.connection, corp.id), clock.now_ms()
+        wanted = {place.id for place in places.values()}
+        counters = self.door._memory.counters(self.connection, corp.id, seq, wanted)  # noqa: SLF001
         suite = self.door._keyring.suite.number  # noqa: SLF001
         rows, receipts = [], []
         for each in fresh:
@@ -388,47 +389,33 @@ class _Turn:
             receipts.append(
                 Receipt(Status.ACCEPTED, envelope.source_msg_id, seq, each.digest.hex())
             )
-        bulk_insert(self.connection, "records", COPY_TYPES, rows)
+        bulk_insert(self.connection, "records", RECORD_TYPES, rows)
+        self._settled.append((corp.id, places, audiences, counters, seq))
         return receipts
 
     def _identities(
         self, corp: Corp, fresh: list[Prepared]
-    ) -> tuple[dict[Hashable, Place], dict[Members, int]]:
+    ) -> tuple[dict[PlaceKey, Place], dict[Members, int]]:
         memory = self.door._memory  # noqa: SLF001
         named = {each.place_key: each.envelope for each in fresh}
         places = memory.places(self.connection, corp, named)
         audiences = memory.audiences(self.connection, corp, {each.members for each in fresh})
-        parties = {
-            tuple(party)
-            for each in fresh
-            for party in (each.envelope.sender, *each.envelope.recipients)
+        parties: set[Party] = {
+            party for each in fresh for party in (each.envelope.sender, *each.envelope.recipients)
         }
         groups = {
             (each.envelope.conversation_id, each.envelope.conversation_name)
             for each in fresh
             if each.envelope.conversation_id
         }
-        unknown = self.door._people.missing(corp.id, parties)  # noqa: SLF001
-        note_parties(self.connection, corp.id, unknown, groups)
-        self._settled.append((corp, places, audiences))
-        self._people.append((corp.id, unknown))
+        people = self.door._people  # noqa: SLF001
+        unknown, rooms = people.missing(corp.id, parties), people.missing_groups(corp.id, groups)
+        note_parties(self.connection, corp.id, unknown, rooms)
+        self._people.append((corp.id, unknown, rooms))
         return places, audiences
 
-    def _counters(self, conversations: set[int]) -> dict[int, int]:
-        """The last counter of each conversation; one index seek each, however long it is."""
-        last = (
-            select(func.max(Record.counter))
-            .where(Record.conversation_id == Conversation.id)
-            .scalar_subquery()
-        )
-        counters = {}
-        for part in chunks(list(conversations), _LOOKUP):
-            query = select(Conversation.id, last).where(Conversation.id.in_(part))
-            counters |= {number: counter or 0 for number, counter in self.connection.execute(query)}
-        return counters
-
     def _buckets(
-        self, fresh: list[Prepared], places: dict[Hashable, Place]
+        self, fresh: list[Prepared], places: dict[PlaceKey, Place]
     ) -> dict[tuple[int, str], Bucket]:
         wanted = {(places[each.place_key].id, _month(each.envelope.sent_at)): "" for each in fresh}
         names = {key: f"conversation|{key[0]}|{key[1]}" for key in wanted}

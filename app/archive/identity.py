@@ -7,20 +7,25 @@ Tags appear in leaves and so outlive names; without the secret they say nothing.
 import hmac
 import json
 from collections.abc import Hashable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from app.archive.domain import ConversationKind, Envelope
-from app.archive.models import Audience, AudienceParty, Conversation
-from app.foundation.database import chunks, insert_new
+from app.archive.models import (
+    AUDIENCE_TYPES,
+    CONVERSATION_TYPES,
+    PARTY_TYPES,
+    Conversation,
+)
+from app.foundation.database import bulk_insert, next_id, select_in
 from app.foundation.keys import KeyRing
 
 TAG_BYTES = 16
 _REMEMBERED = 200_000  # entries a memory holds before it starts afresh
-_LOOKUP = 500  # tags in one statement
 
-Members = tuple[tuple[str, str], ...]
+Members: TypeAlias = tuple[tuple[str, str], ...]
+PlaceKey: TypeAlias = tuple[str, Hashable]
 
 
 class Place(NamedTuple):
@@ -43,7 +48,7 @@ def members_of(envelope: Envelope) -> Members:
     return tuple(sorted({(sender[0], sender[1]), *((party[0], party[1]) for party in recipients)}))
 
 
-def conversation_key(envelope: Envelope, members: Members) -> tuple[str, Hashable]:
+def conversation_key(envelope: Envelope, members: Members) -> PlaceKey:
     """The room of a group, the parties of a single chat."""
     if envelope.conversation_kind is ConversationKind.GROUP:
         return (ConversationKind.GROUP, envelope.conversation_id)
@@ -76,12 +81,27 @@ class Memory:
     """Identities already stored. New ones are remembered only once their transaction has committed."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[int, Hashable], Place] = {}
+        self._places: dict[tuple[int, PlaceKey], Place] = {}
         self._audiences: dict[tuple[int, Members], int] = {}
+        self._counters: dict[int, int] = {}
+        self._tails: dict[int, int] = {}
+
+    def counters(
+        self, connection: Connection, corp_id: int, last: int, wanted: set[int]
+    ) -> dict[int, int]:
+        """The last counter of each conversation; `last` is the end of the corp's log.
+
+        What is remembered holds only while nobody else has appended, that is, while the log ends where it ended
+        after the last turn of this process.
+        """
+        if self._tails.get(corp_id) != last:
+            self._counters.clear()
+        found = {place: self._counters[place] for place in wanted if place in self._counters}
+        return found | _load_counters(connection, list(wanted - found.keys()))
 
     def places(
-        self, connection: Connection, corp: Corp, wanted: dict[Hashable, Envelope]
-    ) -> dict[Hashable, Place]:
+        self, connection: Connection, corp: Corp, wanted: dict[PlaceKey, Envelope]
+    ) -> dict[PlaceKey, Place]:
         """The conversation of each key, made in the caller's transaction where it is new or renamed."""
         found = {}
         for key, envelope in wanted.items():
@@ -107,9 +127,18 @@ class Memory:
         return found | _load_audiences(connection, corp, missing)
 
     def remember(
-        self, corp_id: int, places: dict[Hashable, Place], audiences: dict[Members, int]
+        self,
+        corp_id: int,
+        places: dict[PlaceKey, Place],
+        audiences: dict[Members, int],
+        counters: dict[int, int],
+        last: int,
     ) -> None:
-        """Keep what a committed transaction has settled."""
+        """Keep what a committed transaction has settled; `last` is the new end of the corp's log."""
+        self._tails[corp_id] = last
+        self._counters.update(counters)
+        if len(self._counters) > _REMEMBERED:
+            self._counters.clear()
         if len(self._places) > _REMEMBERED:
             self._places.clear()
         if len(self._audiences) > _REMEMBERED:
@@ -118,33 +147,57 @@ class Memory:
         self._audiences.update({(corp_id, key): number for key, number in audiences.items()})
 
 
+def _load_counters(connection: Connection, conversations: list[int]) -> dict[int, int]:
+    """One index seek each, however long the conversation is."""
+    query = (
+        "SELECT id, (SELECT max(counter) FROM records WHERE conversation_id = c.id)"
+        " FROM conversations c WHERE id IN"
+    )
+    rows = select_in(connection, query, conversations)
+    return {number: counter or 0 for number, counter in rows}
+
+
 def _load_places(
-    connection: Connection, corp: Corp, wanted: dict[Hashable, Envelope]
-) -> dict[Hashable, Place]:
+    connection: Connection, corp: Corp, wanted: dict[PlaceKey, Envelope]
+) -> dict[PlaceKey, Place]:
     if not wanted:
         return {}
     tags = {key: tag(corp.secret, key) for key in wanted}
+    query = "SELECT tag, id, name FROM conversations WHERE corp_id = ? AND tag IN"
+    rows = select_in(connection, query, list(tags.values()), corp.id)
+    known = {bytes(row[0]): Place(row[1], bytes(row[0]), row[2]) for row in rows}
+    places = {key: known[mark] for key, mark in tags.items() if mark in known}
+    for key, place in places.items():
+        places[key] = _renamed(connection, place, wanted[key].conversation_name)
+    fresh = {key: envelope for key, envelope in wanted.items() if key not in places}
+    return places | _add_places(connection, corp, fresh, tags)
+
+
+def _add_places(
+    connection: Connection,
+    corp: Corp,
+    fresh: dict[PlaceKey, Envelope],
+    tags: dict[PlaceKey, bytes],
+) -> dict[PlaceKey, Place]:
+    if not fresh:
+        return {}
+    first = next_id(connection, "conversations")
+    numbers = dict(zip(fresh, range(first, first + len(fresh)), strict=True))
     rows = [
-        {
-            "corp_id": corp.id,
-            "tag": tags[key],
-            "kind": envelope.conversation_kind,
-            "external_id": envelope.conversation_id,
-            "name": envelope.conversation_name,
-        }
-        for key, envelope in wanted.items()
-    ]
-    insert_new(connection, Conversation, rows)
-    loaded: dict[bytes, Place] = {}
-    for part in chunks(list(tags.values()), _LOOKUP):
-        query = select(Conversation.id, Conversation.tag, Conversation.name).where(
-            Conversation.corp_id == corp.id, Conversation.tag.in_(part)
+        (
+            numbers[key],
+            corp.id,
+            tags[key],
+            envelope.conversation_kind,
+            envelope.conversation_id,
+            envelope.conversation_name,
         )
-        loaded |= {row.tag: Place(*row) for row in connection.execute(query)}
-    places = {key: loaded[tags[key]] for key in wanted}
+        for key, envelope in fresh.items()
+    ]
+    bulk_insert(connection, "conversations", CONVERSATION_TYPES, rows)
     return {
-        key: _renamed(connection, place, wanted[key].conversation_name)
-        for key, place in places.items()
+        key: Place(numbers[key], tags[key], envelope.conversation_name)
+        for key, envelope in fresh.items()
     }
 
 
@@ -161,30 +214,25 @@ def _load_audiences(
     if not wanted:
         return {}
     tags = {members: tag(corp.secret, ["audience", members]) for members in wanted}
-    known = _audience_ids(connection, corp, tags)
-    fresh = [members for members in wanted if members not in known]
-    insert_new(
-        connection,
-        Audience,
-        [{"corp_id": corp.id, "tag": tags[members]} for members in fresh],
-    )
-    made = _audience_ids(connection, corp, {members: tags[members] for members in fresh})
-    parties = [
-        {"audience_id": number, "party_type": kind, "party_id": name}
-        for members, number in made.items()
-        for kind, name in members
-    ]
-    insert_new(connection, AudienceParty, parties)
-    return known | made
+    query = "SELECT tag, id FROM audiences WHERE corp_id = ? AND tag IN"
+    rows = select_in(connection, query, list(tags.values()), corp.id)
+    known = {bytes(row[0]): row[1] for row in rows}
+    found = {members: known[mark] for members, mark in tags.items() if mark in known}
+    fresh = {members: tags[members] for members in wanted if members not in found}
+    return found | _add_audiences(connection, corp, fresh)
 
 
-def _audience_ids(
-    connection: Connection, corp: Corp, tags: dict[Members, bytes]
+def _add_audiences(
+    connection: Connection, corp: Corp, fresh: dict[Members, bytes]
 ) -> dict[Members, int]:
-    found: dict[bytes, int] = {}
-    for part in chunks(list(tags.values()), _LOOKUP):
-        query = select(Audience.tag, Audience.id).where(
-            Audience.corp_id == corp.id, Audience.tag.in_(part)
-        )
-        found |= {row.tag: row.id for row in connection.execute(query)}
-    return {members: found[mark] for members, mark in tags.items() if mark in found}
+    if not fresh:
+        return {}
+    first = next_id(connection, "audiences")
+    numbers = dict(zip(fresh, range(first, first + len(fresh)), strict=True))
+    rows = [(numbers[members], corp.id, mark) for members, mark in fresh.items()]
+    bulk_insert(connection, "audiences", AUDIENCE_TYPES, rows)
+    parties = [
+        (number, kind, name) for members, number in numbers.items() for kind, name in members
+    ]
+    bulk_insert(connection, "audience_parties", PARTY_TYPES, parties)
+    return numbers

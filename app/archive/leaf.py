@@ -12,21 +12,21 @@ are noise. Without salts a short chat line is found by dictionary in seconds.
 """
 
 import hashlib
-import json
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import NamedTuple
 
 from app.archive.domain import Action, Direction, Envelope, Party
 from app.foundation.keys import Suite
 
 MAGIC = b"WXA1"
-FIELDS = ("raw", "text", "sender", "recipients", "conversation", "facts")
+FIELDS = ("raw", "text", "sender", "recipients", "facts")
 SEED_BYTES = 32
 SALT_BYTES = 32
 _HEAD = struct.Struct(">4sB16sQ16sQBQB")
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Entry(IntEnum):
@@ -66,37 +66,44 @@ class Leaf(NamedTuple):
 
 
 def field_bytes(envelope: Envelope, direction: Direction) -> tuple[bytes, ...]:
-    """What is committed to, in the order of `FIELDS`; JSON values compact, UTF-8."""
+    """What is committed to, in the order of `FIELDS`; values as compact JSON, UTF-8."""
     return (
         envelope.raw,
         envelope.text.encode(),
-        sender_json(envelope.sender).encode(),
-        recipients_json(envelope.recipients).encode(),
-        _JSON([envelope.conversation_kind, envelope.conversation_id]).encode(),
-        _JSON(
-            [
-                envelope.corp,
-                envelope.source,
-                envelope.source_msg_id,
-                envelope.source_seq,
-                envelope.sent_at,
-                envelope.kind,
-                envelope.action,
-                envelope.recalls,
-                direction,
-            ]
-        ).encode(),
+        party_json(envelope.sender).encode(),
+        parties_json(envelope.recipients).encode(),
+        facts_json(envelope, direction).encode(),
     )
 
 
-def sender_json(party: Party) -> str:
+def facts_json(envelope: Envelope, direction: Direction) -> str:
+    """What a record states besides who said what, as a JSON list in this order:
+
+    corp, source, source_msg_id, source_seq, sent_at (ms), conversation kind, room id, kind, action, recalls,
+    direction.
+    """
+    number = "null" if envelope.source_seq is None else envelope.source_seq
+    return (
+        f"[{_word(envelope.corp)},{_word(envelope.source)},{_word(envelope.source_msg_id)},{number},"
+        f'{envelope.sent_at},"{envelope.conversation_kind}",{_word(envelope.conversation_id)},'
+        f'{_word(envelope.kind)},"{envelope.action}",{_word(envelope.recalls)},"{direction}"]'
+    )
+
+
+@lru_cache(maxsize=100_000)  # people write more than once
+def party_json(party: Party) -> str:
     """`[type, id, name]`."""
-    return _JSON(party)
+    return f'["{party[0]}",{_word(party[1])},{_word(party[2])}]'
 
 
-def recipients_json(parties: Sequence[Party]) -> str:
+def parties_json(parties: Sequence[Party]) -> str:
     """A list of `[type, id, name]`, in the order given."""
-    return _JSON(parties)
+    return f"[{','.join([party_json(party) for party in parties])}]"
+
+
+def _word(text: str | None) -> str:
+    """A JSON string without escapes that are not needed; written by hand, for `json` is five times slower here."""
+    return "null" if text is None else encode_basestring(text)
 
 
 def salts(seed: bytes) -> list[bytes]:

@@ -102,7 +102,7 @@ class Record(Base):
     leaf: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-COPY_TYPES = {
+RECORD_TYPES = {
     "id": "int8",
     "corp_id": "int8",
     "source": "text",
@@ -128,6 +128,18 @@ COPY_TYPES = {
     "digest": "bytea",
     "leaf": "bytea",
 }
+
+
+CONVERSATION_TYPES = {
+    "id": "int8",
+    "corp_id": "int8",
+    "tag": "bytea",
+    "kind": "text",
+    "external_id": "text",
+    "name": "text",
+}
+AUDIENCE_TYPES = {"id": "int8", "corp_id": "int8", "tag": "bytea"}
+PARTY_TYPES = {"audience_id": "int8", "party_type": "text", "party_id": "text"}
 
 
 class QuarantineItem(Base):

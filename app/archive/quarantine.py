@@ -76,7 +76,7 @@ def keep(
     if not rejects:
         return
     bucket = keyring.buckets(connection, [_BUCKET])[_BUCKET]
-    rows = {}
+    rows: dict[bytes, tuple[Reject, bytes]] = {}
     for reject in rejects:
         fingerprint = hmac.digest(bucket.secret, _identity(reject), "sha256")
         rows.setdefault(fingerprint, (reject, fingerprint))

@@ -1,7 +1,7 @@
 """Every reading of the archive. Who may see is part of each query, never a filter afterwards."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,9 +17,12 @@ from app.archive.models import (
     position_of,
     record_id,
 )
+from app.foundation.database import chunks
 from app.foundation.errors import NotFound
 from app.people import corp_codes, visible_departments
 from app.people.models import Employee, Membership
+
+_SPANS = 100  # conversations in one statement; SQLite limits the depth of an expression
 
 
 class MessageNotFound(NotFound):
@@ -108,7 +111,7 @@ def read_many(
 ) -> list[Message]:
     """The messages at the given places that the scope may see, in no order."""
     ids = [record_id(*place) for place in places]
-    return _read(connection, _messages().where(Record.id.in_(ids), _visible(connection, scope)))
+    return _read(connection, _messages().where(Record.id.in_(ids), visible(connection, scope)))
 
 
 def read_one(connection: Connection, name: str, scope: Scope) -> Message:
@@ -123,7 +126,7 @@ def context(
     connection: Connection, message: Message, scope: Scope, *, before: int, after: int
 ) -> list[Message]:
     """The messages around one in its conversation, oldest first, itself included."""
-    seen = and_(Record.conversation_id == message.conversation_id, _visible(connection, scope))
+    seen = and_(Record.conversation_id == message.conversation_id, visible(connection, scope))
     earlier = (
         _messages()
         .where(seen, Record.counter < message.counter)
@@ -139,15 +142,20 @@ def context(
     return [*reversed(_read(connection, earlier)), *_read(connection, later)]
 
 
-def window(connection: Connection, conversation_id: int, counter: int, size: int) -> list[Message]:
-    """The messages of a conversation up to a counter, at most `size`, oldest first; for followers."""
-    query = (
-        _messages()
-        .where(Record.conversation_id == conversation_id, Record.counter <= counter)
-        .order_by(Record.counter.desc())
-        .limit(size)
-    )
-    return list(reversed(_read(connection, query)))
+def windows(connection: Connection, spans: Mapping[int, tuple[int, int]]) -> list[list[Message]]:
+    """Per conversation the messages with counters from the first to the last given; for followers."""
+    found: dict[int, list[Message]] = {}
+    for part in chunks(list(spans.items()), _SPANS):
+        wanted = or_(
+            *(
+                and_(Record.conversation_id == place, Record.counter.between(*span))
+                for place, span in part
+            )
+        )
+        query = _messages().where(wanted).order_by(Record.conversation_id, Record.counter)
+        for message in _read(connection, query):
+            found.setdefault(message.conversation_id, []).append(message)
+    return list(found.values())
 
 
 def recalled_by(
@@ -208,7 +216,7 @@ _COLUMNS = (
 )
 
 
-def _messages() -> Select[Any]:
+def _messages() -> Any:
     return select(*_COLUMNS).join(Conversation, Conversation.id == Record.conversation_id)
 
 
@@ -250,24 +258,26 @@ def _party(fields: list[Any]) -> Party:
     return Party(PartyType(fields[0]), fields[1], fields[2])
 
 
-def _visible(connection: Connection, scope: Scope) -> ColumnElement[bool]:
+def visible(connection: Connection, scope: Scope) -> ColumnElement[bool]:
     """Records between people of the departments seen, as they were then, or with the employee himself."""
     departments = visible_departments(connection, scope)
-    if departments is None and scope.employee is None:
+    if departments is None:
         return true()
-    member = select(AudienceParty.audience_id).join(
-        Employee,
-        and_(Employee.userid == AudienceParty.party_id, Employee.corp_id == Record.corp_id),
+    present = (
+        select(AudienceParty.audience_id)
+        .join(
+            Employee,
+            and_(Employee.userid == AudienceParty.party_id, Employee.corp_id == Record.corp_id),
+        )
+        .where(
+            AudienceParty.audience_id == Record.audience_id,
+            AudienceParty.party_type == PartyType.EMPLOYEE,
+        )
     )
-    member = member.where(
-        AudienceParty.audience_id == Record.audience_id,
-        AudienceParty.party_type == PartyType.EMPLOYEE,
-    )
-    if scope.employee is not None:
-        return exists(member.where(Employee.id == scope.employee).correlate(Record))
-    member = member.join(Membership, Membership.employee_id == Employee.id).where(
-        Membership.department_id.in_(departments or ()),
+    own = present.where(Employee.id == scope.employee)
+    theirs = present.join(Membership, Membership.employee_id == Employee.id).where(
+        Membership.department_id.in_(departments),
         Membership.start_at <= Record.sent_at,
         or_(Membership.end_at.is_(None), Membership.end_at > Record.sent_at),
     )
-    return exists(member.correlate(Record))
+    return or_(exists(own.correlate(Record)), exists(theirs.correlate(Record)))

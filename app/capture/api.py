@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel
 
-from app.access import Action, Caller, Event, Gate, record
+from app.access import Action, Caller, Event, record
+from app.access.api import Gate
 from app.archive import quarantine
 from app.archive.append import Receipt, Status
-from app.capture.bodies import Rejected, split_body, split_ndjson
+from app.capture.bodies import MAX_MESSAGES, Rejected, split_body, split_ndjson
 from app.capture.receive import Capture, tally
 from app.foundation.database import Database
 from app.foundation.errors import BadInput, TooLarge
 from app.foundation.http import Body
-from app.foundation.settings import Settings
 
 NDJSON = "application/x-ndjson"
 
@@ -62,23 +62,10 @@ class QuarantinePage(BaseModel):
     next: int | None
 
 
-def routes(capture: Capture, db: Database, settings: Settings, gate: Gate) -> APIRouter:
+def routes(capture: Capture, db: Database, gate: Gate) -> APIRouter:
     """Routes of the capture room."""
     router = APIRouter(tags=["接入"])
     ingest = gate.needs(Action.INGEST)
-
-    def split(body: bytes, content_type: str) -> list[bytes]:
-        try:
-            is_lines = content_type.partition(";")[0].strip().lower() == NDJSON
-            lines = list(split_ndjson(body) if is_lines else split_body(body))
-        except Rejected as error:
-            raise UnreadableBody(error.detail, reason=error.code) from None
-        if len(lines) > settings.ingest_max_messages:
-            raise TooManyMessages(
-                f"一次最多 {settings.ingest_max_messages} 条；请分批发送",
-                limit=settings.ingest_max_messages,
-            )
-        return lines
 
     @router.post("/messages", response_model=Outcome, summary="推送消息")
     def push_messages(
@@ -86,7 +73,7 @@ def routes(capture: Capture, db: Database, settings: Settings, gate: Gate) -> AP
         body: Body,
         content_type: Annotated[str, Header()] = "",
     ) -> Response:
-        return _answer(capture.receive(split(body, content_type)))
+        return _answer(capture.receive(_split(body, content_type)))
 
     @router.post("/wecom/messages", response_model=Outcome, summary="推送解密后的企业微信消息")
     def push_wecom_messages(
@@ -95,7 +82,7 @@ def routes(capture: Capture, db: Database, settings: Settings, gate: Gate) -> AP
         corp: Annotated[str, Query(min_length=1, max_length=256)],
         content_type: Annotated[str, Header()] = "",
     ) -> Response:
-        return _answer(capture.receive_wecom(split(body, content_type), corp))
+        return _answer(capture.receive_wecom(_split(body, content_type), corp))
 
     @router.get("/quarantine", summary="隔离区列表")
     def list_quarantine(
@@ -134,6 +121,19 @@ def routes(capture: Capture, db: Database, settings: Settings, gate: Gate) -> AP
         return MessageResult(**capture.replay(number)._asdict())
 
     return router
+
+
+def _split(body: bytes, content_type: str) -> list[bytes]:
+    is_lines = content_type.partition(";")[0].strip().lower() == NDJSON
+    try:
+        lines = list(split_ndjson(body) if is_lines else split_body(body))
+    except Rejected as error:
+        if error.code == TooManyMessages.code:
+            raise TooManyMessages(error.detail, limit=MAX_MESSAGES) from None
+        raise UnreadableBody(error.detail, reason=error.code) from None
+    if len(lines) > MAX_MESSAGES:
+        raise TooManyMessages(f"一次最多 {MAX_MESSAGES} 条；请分批发送", limit=MAX_MESSAGES)
+    return lines
 
 
 def _answer(receipts: Iterable[Receipt]) -> Response:

@@ -10,6 +10,7 @@ reached or whose disk is full is answered with `Unavailable`; nothing of the tra
 """
 
 import fcntl
+import itertools
 import os
 import sqlite3
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 from sqlalchemy import (
@@ -43,7 +44,11 @@ from app.foundation import clock
 from app.foundation.errors import Unavailable
 
 T = TypeVar("T")
+Row: TypeAlias = Any
 WRITER_PATIENCE = 30.0  # seconds a writer waits for the one before it
+SQLITE_VALUES = 500  # looked up by one statement
+SQLITE_ROWS = 250  # inserted by one statement
+SQLITE_PARAMETERS = 32_000  # in one statement; the library allows 32,766
 _TOPICS = "liuhen_topics"  # where a connection remembers what to announce after its commit
 
 
@@ -228,15 +233,21 @@ def bulk_insert(
     columns: dict[str, str],
     rows: Sequence[tuple[Any, ...]],
 ) -> None:
-    """Insert many rows the fastest way: executemany on SQLite, binary COPY on PostgreSQL.
+    """Insert many rows the fastest way: a few long VALUES on SQLite, binary COPY on PostgreSQL.
 
     `columns` maps each column to its PostgreSQL type; values are in the database's own representation.
+
+    Python's sqlite3 lets go of the interpreter lock at every step of a statement. `executemany` steps once a row, and
+    beside one busy thread falls from 58,000 to 1,700 rows/s; one statement for 250 rows keeps 31,000 (measured).
     """
+    if not rows:
+        return
     names = ", ".join(columns)
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (own constants)
-        connection.exec_driver_sql(statement, cast("Any", rows))
+        row = f"({', '.join('?' * len(columns))})"
+        for part in chunks(rows, min(SQLITE_ROWS, SQLITE_PARAMETERS // len(columns))):
+            statement = f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * len(part))}"  # noqa: S608
+            connection.exec_driver_sql(statement, tuple(itertools.chain.from_iterable(part)))
         return
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     with (
@@ -244,8 +255,32 @@ def bulk_insert(
         cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
     ):
         copy.set_types(list(columns.values()))
-        for row in rows:
-            copy.write_row(row)
+        for values in rows:
+            copy.write_row(values)
+
+
+def select_in(
+    connection: Connection, query: str, values: Sequence[Any], *parameters: Any
+) -> list[Row]:
+    """Rows of a hand-written SELECT whose last word is IN, for many values.
+
+    `query` marks its other parameters by `?`. Compiling an expanding IN for every batch costs SQLAlchemy more
+    than the lookup itself (measured: 1.6 ms for 500 values).
+    """
+    found: list[Row] = []
+    if connection.dialect.name == "postgresql":
+        statement = query.removesuffix("IN").replace("?", "%s") + "= ANY(%s)"
+        return list(connection.exec_driver_sql(statement, (*parameters, list(values))))
+    for part in chunks(values, SQLITE_VALUES):
+        marks = ", ".join("?" * len(part))
+        found += connection.exec_driver_sql(f"{query} ({marks})", (*parameters, *part))
+    return found
+
+
+def next_id(connection: Connection, table: str) -> int:
+    """The number after the largest of a table that only one transaction at a time adds to."""
+    statement = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"  # noqa: S608  (own constants)
+    return int(connection.exec_driver_sql(statement).scalar_one())
 
 
 def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
@@ -385,5 +420,7 @@ __all__ = [
     "exclusive",
     "hold_folder",
     "insert_new",
+    "next_id",
+    "select_in",
     "upsert",
 ]

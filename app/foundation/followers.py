@@ -136,10 +136,12 @@ class Runner:
         *,
         holder: str,
         is_busy: Callable[[], bool] = lambda: False,
+        topic: str = TOPIC,
     ) -> None:
         self.follower = follower
         self.failure: str | None = None
         self._db, self._tails, self._holder, self._is_busy = db, tails, holder, is_busy
+        self._topic = topic
         self._stopping = threading.Event()
         self._lease_until = clock.now()
         self._thread = threading.Thread(target=self._run, name=follower.name, daemon=True)
@@ -151,7 +153,7 @@ class Runner:
     def stop(self) -> None:
         """Finish the batch in hand and give the lease back."""
         self._stopping.set()
-        self._db.bell.ring(TOPIC)
+        self._db.bell.ring(self._topic)
         if self._thread.is_alive():
             self._thread.join(timeout=30)
 
@@ -162,7 +164,7 @@ class Runner:
     def _run(self) -> None:
         pause = 0.1
         while not self._stopping.is_set():
-            seen = self._db.bell.count(TOPIC)
+            seen = self._db.bell.count(self._topic)
             try:
                 moved = self._leased() and self.advance()
             except CursorMoved:
@@ -175,7 +177,7 @@ class Runner:
             self.failure, pause = None, 0.1
             metrics.FOLLOWER_FAILING.labels(self.follower.name).set(0)
             if not moved:
-                self._db.bell.wait(TOPIC, seen, LOOK_EVERY)
+                self._db.bell.wait(self._topic, seen, LOOK_EVERY)
         with contextlib.suppress(Exception):  # the database may be gone already
             drop_lease(self._db, self.follower.name, self._holder)
 

@@ -22,7 +22,16 @@ from sqlalchemy import Connection, Integer, LargeBinary, String, exists, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation import clock
-from app.foundation.database import Base, BigKey, UtcDateTime, chunks, insert_new
+from app.foundation.database import (
+    Base,
+    BigKey,
+    UtcDateTime,
+    bulk_insert,
+    chunks,
+    exclusive,
+    next_id,
+    select_in,
+)
 from app.foundation.errors import AppError
 from app.foundation.files import write_new
 
@@ -30,7 +39,14 @@ ROOT_BYTES = 32
 NONCE_BYTES = 12
 _ONCE = bytes(NONCE_BYTES)  # a key that seals one message needs no varying nonce
 _CACHED = 50_000  # open bucket keys held in memory
-_LOOKUP = 500  # names in one statement
+_LOOKUP = 500  # numbers in one statement
+_NEW_KEY_TYPES = {
+    "id": "int8",
+    "name": "text",
+    "suite": "int4",
+    "wrapped": "bytea",
+    "created_at": "int8",
+}
 
 
 class KeyUnusable(AppError):
@@ -146,8 +162,7 @@ class KeyRing:
         loaded = self._load(connection, missing)
         fresh = [name for name in missing if name not in loaded]
         self._remember(loaded)  # but not the fresh ones: their transaction may yet fail
-        self._make(connection, fresh)
-        return found | loaded | self._load(connection, fresh)
+        return found | loaded | self._make(connection, fresh)
 
     def by_id(self, connection: Connection, ids: Iterable[int]) -> dict[int, Bucket]:
         """Open buckets by number; those destroyed or unknown are left out."""
@@ -162,26 +177,29 @@ class KeyRing:
         return opened
 
     def _load(self, connection: Connection, names: list[str]) -> dict[str, Bucket]:
+        query = "SELECT name, id, suite, wrapped FROM bucket_keys WHERE name IN"
         loaded: dict[str, Bucket] = {}
-        for part in chunks(names, _LOOKUP):
-            for row in connection.execute(select(BucketKey).where(BucketKey.name.in_(part))):
-                if row.wrapped is None:
-                    raise KeyUnusable(f"密钥 {row.id} 已销毁")
-                loaded[row.name] = self._unwrap(row.id, row.name, row.suite, row.wrapped)
+        for name, number, suite, wrapped in select_in(connection, query, names):
+            if wrapped is None:
+                raise KeyUnusable(f"密钥 {number} 已销毁")
+            loaded[name] = self._unwrap(number, name, suite, bytes(wrapped))
         return loaded
 
-    def _make(self, connection: Connection, names: list[str]) -> None:
-        now = clock.now()
-        rows = [
-            {
-                "name": name,
-                "suite": self.suite.number,
-                "wrapped": self._wrap(name, os.urandom(self.suite.key_bytes)),
-                "created_at": now,
-            }
-            for name in names
-        ]
-        insert_new(connection, BucketKey, rows)
+    def _make(self, connection: Connection, names: list[str]) -> dict[str, Bucket]:
+        """New keys, numbered here because their makers take turns."""
+        if not names:
+            return {}
+        exclusive(connection, "keys")
+        known = self._load(connection, names)  # another process may have been first
+        fresh = [name for name in names if name not in known]
+        first, now = next_id(connection, "bucket_keys"), clock.now_ms()
+        made, rows = known, []
+        for number, name in enumerate(fresh, first):
+            key = os.urandom(self.suite.key_bytes)
+            rows.append((number, name, self.suite.number, self._wrap(name, key), now))
+            made[name] = Bucket(number, self.suite, key, self.suite.cipher(key))
+        bulk_insert(connection, "bucket_keys", _NEW_KEY_TYPES, rows)
+        return made
 
     def _wrap(self, name: str, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)

@@ -36,7 +36,6 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="日志格式")
     time_zone: str = Field("Asia/Shanghai", description="界面与统计使用的时区")
     ingest_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="一次推送的最大字节数")
-    ingest_max_messages: int = Field(10_000, ge=1, description="一次推送的最大消息条数")
     search_timeout_seconds: float = Field(2.0, gt=0, description="一次检索的最长秒数")
 
     @property

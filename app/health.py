@@ -1,0 +1,78 @@
+"""Whether the parts work: for `/readyz`, `/metrics` and `liuhen doctor`."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from app import worker
+from app.archive import quarantine
+from app.bootstrap import Services
+from app.foundation import jobs, metrics
+from app.foundation.errors import AppError
+
+LEAST_FREE_BYTES = 512 * 1024 * 1024
+
+
+class Part(NamedTuple):
+    """One part's state. Without a needed part nothing can be accepted."""
+
+    name: str
+    is_ok: bool
+    is_needed: bool
+    detail: str
+
+    def shown(self) -> dict[str, object]:
+        """As JSON shows it."""
+        return {"ok": self.is_ok, "detail": self.detail}
+
+
+def parts(services: Services, staff: worker.Staff | None) -> list[Part]:
+    """Look at every part now."""
+    return [
+        _tried("database", lambda: _database(services)),
+        _tried("search", lambda: _lag(services)),
+        _disk(services),
+        *_followers(staff),
+    ]
+
+
+def measure(services: Services) -> None:
+    """Bring the gauges up to date; what cannot be read keeps its last value."""
+    try:
+        worker.lags(services)
+        with services.db.read() as connection:
+            for (kind, state), count in jobs.counts(connection).items():
+                metrics.JOBS.labels(kind, state).set(count)
+            metrics.QUARANTINED.set(quarantine.waiting(connection))
+    except AppError:
+        return
+
+
+def _tried(name: str, look: Callable[[], str]) -> Part:
+    try:
+        return Part(name, is_ok=True, is_needed=name == "database", detail=look())
+    except AppError as error:
+        detail = error.detail or error.title
+        return Part(name, is_ok=False, is_needed=name == "database", detail=detail)
+
+
+def _database(services: Services) -> str:
+    with services.db.write() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    return "SQLite" if services.db.is_sqlite else "PostgreSQL"
+
+
+def _lag(services: Services) -> str:
+    return "，".join(f"{name} 落后 {lag} 条" for name, lag in worker.lags(services).items())
+
+
+def _disk(services: Services) -> Part:
+    free = shutil.disk_usage(services.settings.data).free
+    detail = f"剩余 {free // 1024 // 1024} MB"
+    return Part("disk", is_ok=free > LEAST_FREE_BYTES, is_needed=False, detail=detail)
+
+
+def _followers(staff: worker.Staff | None) -> Iterator[Part]:
+    failures = staff.failures() if staff else {}
+    for name, failure in failures.items():
+        yield Part(f"follower:{name}", is_ok=False, is_needed=False, detail=failure)

@@ -1,0 +1,79 @@
+"""The HTTP application: every room's routes, one error shape, health and metrics."""
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+import app.access.api
+import app.archive.api
+import app.capture.api
+import app.oversight.api
+import app.people.api
+import app.search.api
+from app import __version__, health, worker
+from app.access.api import Gate
+from app.bootstrap import Services, findings_of
+from app.foundation import http, metrics
+from app.foundation.http import PROBLEMS, BodyLimit
+
+API = "/api/v1"
+_PUSH = ("/messages", "/wecom/messages", "/people/import")
+
+
+def create_app(services: Services, staff: worker.Staff | None = None) -> FastAPI:
+    """Build the application over opened services; `staff` are the followers of this process."""
+    application = FastAPI(
+        title="留痕 Liuhen",
+        version=__version__,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses=PROBLEMS,
+    )
+    gate = Gate(services.access)
+    application.include_router(_rooms(services, gate), prefix=API)
+    application.include_router(_health(services, gate, staff))
+    large = {API + path: services.settings.ingest_max_bytes for path in _PUSH}
+    application.add_middleware(BodyLimit, large=large)
+    http.install(application)
+    return application
+
+
+def _rooms(services: Services, gate: Gate) -> APIRouter:
+    db = services.db
+    router = APIRouter()
+    for routes in (
+        app.access.api.routes(services.access, gate),
+        app.people.api.routes(services.people, gate),
+        app.capture.api.routes(services.capture, db, gate),
+        app.search.api.routes(db, services.index, findings_of, gate),
+        app.archive.api.routes(db, services.keyring, gate),
+        app.oversight.api.routes(db, gate),
+    ):
+        router.include_router(routes)
+    return router
+
+
+def _health(services: Services, gate: Gate, staff: worker.Staff | None) -> APIRouter:
+    router = APIRouter(tags=["运行"], dependencies=[gate.open()])
+
+    @router.get("/", include_in_schema=False)
+    def root() -> RedirectResponse:
+        return RedirectResponse(f"{API}/openapi.json")
+
+    @router.get("/healthz", summary="进程存活")
+    def healthz() -> dict[str, str]:
+        return {"status": "alive", "version": __version__}
+
+    @router.get("/readyz", summary="可以接收")
+    def readyz() -> JSONResponse:
+        parts = health.parts(services, staff)
+        is_ready = all(part.is_ok for part in parts if part.is_needed)
+        body = {"ready": is_ready, "parts": {part.name: part.shown() for part in parts}}
+        return JSONResponse(body, 200 if is_ready else 503)
+
+    @router.get("/metrics", summary="Prometheus 指标", response_class=Response)
+    def read_metrics() -> Response:
+        health.measure(services)
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    return router

@@ -1,0 +1,140 @@
+"""Every query of alerts. What a supervisor may see is what he may see of the message alerted."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from app.access import Scope
+from app.archive.models import Record
+from app.archive.store import visible
+from app.foundation.database import insert_new
+from app.foundation.errors import NotFound
+from app.oversight.domain import State, Step
+from app.oversight.models import Alert, AlertStep
+
+
+class AlertNotFound(NotFound):
+    """There is no such alert, or the caller may not know of it."""
+
+    code = "alert_not_found"
+    title = "没有这条预警"
+
+
+class AlertRow(NamedTuple):
+    """An alert as it stands."""
+
+    number: int
+    id: str
+    record_id: int
+    severity: str
+    category: str
+    state: State
+    owner: str | None
+    owner_name: str | None
+    disposition: str | None
+    raised_at: datetime
+    changed_at: datetime
+
+
+class StepRow(NamedTuple):
+    """An entry of an alert's history."""
+
+    at: datetime
+    step: Step
+    state: State
+    actor: str
+    actor_name: str
+    disposition: str | None
+    note: str
+
+
+class Wanted(NamedTuple):
+    """Which alerts a list shows; empty is any. `since` is when they were raised."""
+
+    states: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+_COLUMNS = tuple(getattr(Alert, name) for name in AlertRow._fields)
+_STEP_COLUMNS = tuple(getattr(AlertStep, name) for name in StepRow._fields)
+
+
+def of_records(connection: Connection, records: Sequence[int]) -> dict[int, AlertRow]:
+    """The alerts that the given records already have; for followers, so without a scope."""
+    query = select(*_COLUMNS).where(Alert.record_id.in_(records))
+    return {row.record_id: _alert(row) for row in connection.execute(query)}
+
+
+def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Add alerts for records that have none."""
+    insert_new(connection, Alert, rows)
+
+
+def change(connection: Connection, alert: AlertRow, values: dict[str, Any]) -> bool:
+    """Change an alert unless somebody has changed its state meanwhile."""
+    changed = connection.execute(
+        update(Alert).where(Alert.number == alert.number, Alert.state == alert.state).values(values)
+    )
+    return changed.rowcount == 1
+
+
+def add_step(connection: Connection, number: int, step: StepRow) -> None:
+    """Append to an alert's history."""
+    connection.execute(insert(AlertStep).values(alert_number=number, **step._asdict()))
+
+
+def read_page(
+    connection: Connection, wanted: Wanted, scope: Scope, *, before: int | None, limit: int
+) -> list[AlertRow]:
+    """Alerts within the scope, newest first."""
+    query = _in_scope(connection, scope).order_by(Alert.number.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Alert.number < before)
+    if wanted.states:
+        query = query.where(Alert.state.in_(wanted.states))
+    if wanted.severities:
+        query = query.where(Alert.severity.in_(wanted.severities))
+    if wanted.categories:
+        query = query.where(Alert.category.in_(wanted.categories))
+    if wanted.since:
+        query = query.where(Alert.raised_at >= wanted.since)
+    if wanted.until:
+        query = query.where(Alert.raised_at < wanted.until)
+    return [_alert(row) for row in connection.execute(query)]
+
+
+def read_one(connection: Connection, name: str, scope: Scope) -> AlertRow:
+    """One alert by its id; raises `AlertNotFound`."""
+    row = connection.execute(_in_scope(connection, scope).where(Alert.id == name)).one_or_none()
+    if row is None:
+        raise AlertNotFound
+    return _alert(row)
+
+
+def history(connection: Connection, alert: AlertRow) -> list[StepRow]:
+    """Everything that happened to an alert, oldest first."""
+    query = (
+        select(*_STEP_COLUMNS).where(AlertStep.alert_number == alert.number).order_by(AlertStep.id)
+    )
+    return [
+        StepRow(*row)._replace(step=Step(row.step), state=State(row.state))
+        for row in connection.execute(query)
+    ]
+
+
+def _in_scope(connection: Connection, scope: Scope) -> Select[Any]:
+    return (
+        select(*_COLUMNS)
+        .join(Record, Record.id == Alert.record_id)
+        .where(visible(connection, scope))
+    )
+
+
+def _alert(row: Any) -> AlertRow:
+    fields = AlertRow(*row)
+    return fields._replace(state=State(fields.state))

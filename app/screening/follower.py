@@ -1,0 +1,90 @@
+"""Screens the log behind the door: every new message in the window of its conversation.
+
+Findings, what others make of them (`hand_on`) and the cursor are one transaction. A finding belongs to the
+batch that holds the last message carrying it, so overlapping windows report it once.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from app.archive.domain import Action, PartyType
+from app.archive.models import record_id
+from app.archive.store import Message, read_log, windows
+from app.foundation import clock
+from app.foundation.database import Database
+from app.foundation.followers import forget, move, position
+from app.screening import store
+from app.screening.domain import Role, Turn
+from app.screening.lexicon import Lexicon
+from app.screening.screen import screen
+
+BATCH = 500  # records a step deals with
+BEFORE = 10  # earlier messages a window reaches back
+HandOn = Callable[[Connection, Sequence[store.Found]], None]
+
+
+class ScreeningFollower:
+    """Follows the log with one released lexicon."""
+
+    name = "screening"
+
+    def __init__(self, db: Database, lexicon: Lexicon, hand_on: HandOn) -> None:
+        self._db, self._lexicon, self._hand_on = db, lexicon, hand_on
+
+    def position(self, corp_id: int) -> int:
+        """The last number screened."""
+        with self._db.read() as connection:
+            return position(connection, self.name, corp_id)
+
+    def step(self, corp_id: int, after: int, end: int) -> int:
+        """Screen the next batch."""
+        with self._db.read() as connection:
+            fresh = read_log(connection, corp_id, after, min(BATCH, end - after))
+            groups = windows(connection, _spans(fresh))
+        reached = fresh[-1].seq
+        rows = [row for messages in groups for row in self._screen(messages, after)]
+        with self._db.write() as connection:
+            move(connection, self.name, corp_id, after=after, to=reached)
+            self._hand_on(connection, store.add(connection, rows))
+        return reached
+
+    def reset(self) -> None:
+        """Screen everything again; earlier findings stay, new ones are added beside them."""
+        with self._db.write() as connection:
+            forget(connection, self.name)
+
+    def _screen(self, messages: Sequence[Message], after: int) -> list[dict[str, object]]:
+        spoken = sorted(
+            (each for each in messages if each.action is Action.SEND), key=lambda each: each.sent_at
+        )
+        records = [record_id(each.corp_id, each.seq) for each in spoken]
+        now = clock.now()
+        return [
+            store.row_of(finding, records, now)
+            for finding in screen([turn_of(each) for each in spoken], self._lexicon)
+            if max(spoken[index].seq for index in finding.at) > after
+        ]
+
+
+def turn_of(message: Message) -> Turn:
+    """A message as screening sees it. Staff who talk among themselves are colleagues."""
+    return Turn(_role(message), message.text, message.sender.id, clock.to_ms(message.sent_at))
+
+
+def _role(message: Message) -> Role:
+    if message.sender.type is PartyType.EMPLOYEE:
+        faces_client = any(party.type is PartyType.CLIENT for party in message.recipients)
+        return "adviser" if faces_client else "colleague"
+    if message.sender.type is PartyType.ROBOT:
+        return "colleague"
+    return "client"
+
+
+def _spans(fresh: Sequence[Message]) -> dict[int, tuple[int, int]]:
+    """Per conversation the counters from `BEFORE` its first new message to its last."""
+    counters: dict[int, list[int]] = defaultdict(list)
+    for each in fresh:
+        counters[each.conversation_id].append(each.counter)
+    return {place: (min(seen) - BEFORE, max(seen)) for place, seen in counters.items()}
