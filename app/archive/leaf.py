@@ -77,9 +77,9 @@ def field_bytes(envelope: Envelope, direction: Direction) -> tuple[bytes, ...]:
 
 
 def facts_json(envelope: Envelope, direction: Direction) -> str:
-    """What a record states besides who said what, as a JSON list in this order:
+    """What a record states besides who said what, as a JSON list.
 
-    corp, source, source_msg_id, source_seq, sent_at (ms), conversation kind, room id, kind, action, recalls,
+    In this order: corp, source, source_msg_id, source_seq, sent_at (ms), conversation kind, room id, kind, action, recalls,
     direction.
     """
     number = "null" if envelope.source_seq is None else envelope.source_seq

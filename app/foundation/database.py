@@ -336,6 +336,7 @@ def _sqlite_writer(path: Path) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "recursive_triggers=ON",
             "mmap_size=0",
             "cache_size=-65536",
             "wal_autocheckpoint=4000",

@@ -39,6 +39,32 @@ def check(connection: Connection) -> None:
         raise SchemaOutdated(f"数据库为 {found}，程序需要 {head}；请运行 liuhen init")
 
 
+def append_only(connection: Connection, table: str) -> None:
+    """Have the database itself refuse to change or remove a row; for migrations.
+
+    `INSERT OR REPLACE` on SQLite fires delete triggers only with `recursive_triggers`, which the writer sets.
+    """
+    for statement in _GUARDS[connection.dialect.name]:
+        connection.exec_driver_sql(statement.replace("{table}", table))
+
+
+_GUARDS = {
+    "sqlite": [
+        f"CREATE TRIGGER {{table}}_no_{deed.lower()} BEFORE {deed} ON {{table}}"
+        " BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        for deed in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$",
+        "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        "CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    ],
+}
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(next(p for p in _PLACES if p.is_dir())))
