@@ -1,4 +1,4 @@
-"""Every query of people. Whoever lists people passes her scope; it is part of the query."""
+"""What other rooms ask of people; lists for the console are in `listing`. Whoever lists people passes her scope; it is part of the query."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -133,7 +133,7 @@ def visible_userids(
         return None
     moment = at or clock.now()
     belonged = select(Membership.employee_id).where(
-        Membership.department_id.in_(_subtree(scope.departments)),
+        Membership.department_id.in_(subtree_query(scope.departments)),
         Membership.start_at <= moment,
         or_(Membership.end_at.is_(None), Membership.end_at > moment),
     )
@@ -171,7 +171,15 @@ def names(
 
 def subtree(connection: Connection, departments: Iterable[int]) -> frozenset[int]:
     """These departments with everything below them; unknown ones are left out."""
-    return frozenset(connection.execute(_subtree(departments)).scalars())
+    return frozenset(connection.execute(subtree_query(departments)).scalars())
+
+
+def employee_id(connection: Connection, corp_id: int, userid: str) -> int | None:
+    """The row of an employee by userid."""
+    query = select(Employee.id).where(
+        Employee.corp_id == corp_id, Employee.userid == fold_userid(userid)
+    )
+    return connection.execute(query).scalar()
 
 
 def employee_userid(connection: Connection, employee_id: int) -> str | None:
@@ -179,7 +187,8 @@ def employee_userid(connection: Connection, employee_id: int) -> str | None:
     return connection.execute(select(Employee.userid).where(Employee.id == employee_id)).scalar()
 
 
-def _subtree(departments: Iterable[int]) -> Select[int]:
+def subtree_query(departments: Iterable[int]) -> Select[int]:
+    """The ids of these departments and of everything below them, as a part of another query."""
     tree = (
         select(Department.id)
         .where(Department.id.in_(sorted(departments)))
