@@ -148,12 +148,12 @@ def import_people(
 ) -> None:
     """导入部门、员工、客户、群与服务关系。"""
     try:
-        document = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise typer.BadParameter(f"{file.name} 不是 JSON：{error}") from None
+        document = file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file.name} 不是 UTF-8 编码") from None
     report = _operate("import_people", document=document)
     _put(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
-    raise typer.Exit(NO if report.get("errors") else 0)
+    raise typer.Exit(NO if report["problem_count"] else 0)
 
 
 @cli.command()
@@ -200,13 +200,12 @@ def catch_up(
 @cli.command()
 def screen(
     cases: Annotated[Path, typer.Argument(help="用例文件", exists=True, dir_okay=False)],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="结果文件")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="结果文件")] = Path("/dev/stdout"),
 ) -> None:
     """用当前词库筛查用例，每例输出一行结果；不需要数据库。"""
     settings = Settings()
     count = screen_cases(cases, out, Lexicon.load(wordlists(settings)))
-    if out is not None:
-        say.print(f"{count} 例 → {out}")
+    say.print(f"{count} 例 → {out}")
 
 
 @cli.command()

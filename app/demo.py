@@ -19,7 +19,8 @@ from app.bootstrap import Services, open_services
 from app.foundation import clock
 from app.foundation.files import write_new
 from app.foundation.settings import Settings
-from app.sample import company, messages, ndjson, people, push
+from app.people import corp_ids, employee_id
+from app.sample import Company, company, messages, ndjson, people, push
 from app.serve import serve
 
 NOTES = "sample.json"
@@ -49,7 +50,7 @@ def _prepare(services: Services) -> dict[str, Any]:
     today = clock.now().date()
     operate.first_administrator(services)
     invented = company()
-    operate.import_people(services, people(invented, today))
+    operate.import_people(services, json.dumps(people(invented, today)))
     logins = {name: secrets.token_urlsafe(9) for name, _ in LOGINS.values()}
     for role, (login, shown) in LOGINS.items():
         services.access.create_user(
@@ -64,10 +65,11 @@ def _prepare(services: Services) -> dict[str, Any]:
     return {"until": today.isoformat(), "logins": logins, "token": token}
 
 
-def _employee(services: Services, invented: Any) -> int | None:
+def _employee(services: Services, invented: Company) -> int | None:
     """The row of the first adviser, whose own conversations the sample adviser sees."""
     with services.db.read() as connection:
-        return services.people.employee_id(connection, invented.code, invented.assignments[0].employee)
+        corp_id = corp_ids(connection, [invented.code])[invented.code]
+        return employee_id(connection, corp_id, invented.assignments[0].employee)
 
 
 def _greet(settings: Settings, known: dict[str, Any], count: int) -> None:

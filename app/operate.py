@@ -68,9 +68,10 @@ def ingest(services: Services, lines: list[str], corp: str | None) -> Answer:
     return {**tally(receipts), "errors": _first_errors(receipts)}
 
 
-def import_people(services: Services, document: dict[str, Any]) -> Answer:
-    """The people document of the contract's import."""
-    return services.people.import_document(OPERATOR, document)
+def import_people(services: Services, document: str) -> Answer:
+    """The people document of an import, as JSON text."""
+    report = services.people.import_json(OPERATOR, document.encode())
+    return {**report._asdict(), "problems": [each._asdict() for each in report.problems]}
 
 
 def search(services: Services, asked: dict[str, Any]) -> Answer:
