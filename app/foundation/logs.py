@@ -60,7 +60,7 @@ ALLOWED = frozenset(
 
 def get(name: str) -> FilteringBoundLogger:
     """A logger; call it as `log.info("event_name", key=value)`."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name.removeprefix("app."))
+    logger: FilteringBoundLogger = structlog.get_logger(module=name.removeprefix("app."))
     return logger
 
 

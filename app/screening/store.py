@@ -91,7 +91,7 @@ def tails(connection: Connection) -> dict[int, int]:
     """The last finding's number under each corp that has findings, for those who follow findings."""
     corp = FindingRow.record_id.op(">>")(SEQ_BITS)
     query = select(corp, func.max(FindingRow.id)).group_by(corp)
-    return dict(connection.execute(query))
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def of_corp_after(connection: Connection, corp_id: int, last: int, limit: int) -> list[Found]:
