@@ -47,8 +47,7 @@ class EmbeddedIndex:
         self._closed = False
         self._writer = _open_writer(path)
         with contextlib.suppress(NeedsRebuild), _translated():
-            if statements.version(self._writer) is None:
-                _create(self._writer)
+            _prepare(self._writer)
 
     # Writing
 
@@ -81,7 +80,7 @@ class EmbeddedIndex:
         """Forget everything, positions included, whatever state the file is in."""
         with self._lock, _translated():
             _empty(self._writer)
-            _create(self._writer)
+            _prepare(self._writer)
 
     # Reading
 
@@ -165,15 +164,9 @@ class EmbeddedIndex:
 
 
 def _open_writer(path: Path) -> apsw.Connection:
-    """WAL with synchronous NORMAL: a power cut may take back the last transactions, never tear one.
-
-    That is enough here: the position goes back with its documents, and the follower reads them again.
-    """
     connection = apsw.Connection(str(path))
     connection.transaction_mode = "IMMEDIATE"
     connection.set_busy_timeout(BUSY_MS)
-    connection.pragma("synchronous", "NORMAL")
-    connection.pragma("cache_size", -CACHE_KIB)
     return connection
 
 
@@ -184,7 +177,16 @@ def _open_reader(path: Path) -> apsw.Connection:
     return connection
 
 
-def _create(connection: apsw.Connection) -> None:
+def _prepare(connection: apsw.Connection) -> None:
+    """Settings of the writer, and the tables of a new file.
+
+    WAL with synchronous NORMAL: a power cut may take back the last transactions, never tear one. That is
+    enough here: the position goes back with its documents, and the follower reads them again.
+    """
+    connection.pragma("synchronous", "NORMAL")
+    connection.pragma("cache_size", -CACHE_KIB)
+    if statements.version(connection) is not None:
+        return
     connection.pragma("journal_mode", "WAL")
     with connection:
         connection.execute(statements.SCHEMA, (statements.VERSION,))

@@ -1,0 +1,184 @@
+"""The engine against the plainest search there is: every message, one after the other."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.search.domain import Document, Hit, Note, Page, Row
+from app.search.embedded import EmbeddedIndex
+from app.search.filters import Filters
+from app.search.query import And, Not, Or, Query, Term, matches
+from app.search.tokens import norm
+
+EPOCH = 1_577_836_800_000
+ALPHABET = '保本息本證a1 \n😀\u200b"*␞'
+PEOPLE = ("甲", "a", "a b")
+
+
+class Stored(NamedTuple):
+    """What the oracle knows of a message."""
+
+    corp_id: int
+    document: Document
+    hits: frozenset[Hit]
+
+
+def some(values: tuple[object, ...], most: int = 2) -> st.SearchStrategy[tuple[object, ...]]:
+    return st.lists(st.sampled_from(values), max_size=most, unique=True).map(tuple)
+
+
+HITS = st.builds(
+    Hit,
+    st.sampled_from(("promise", "private")),
+    st.sampled_from(("red", "yellow")),
+    st.sampled_from(("", "open", "closed")),
+)
+BODIES = st.builds(
+    Stored,
+    corp_id=st.sampled_from((1, 2)),
+    document=st.builds(
+        Document,
+        seq=st.just(0),
+        sent_at=st.integers(EPOCH - 2, EPOCH + 4),
+        conversation=st.sampled_from((7, 8)),
+        direction=st.sampled_from(("inbound", "outbound")),
+        kind=st.sampled_from(("text", "voice")),
+        employees=some(PEOPLE),
+        clients=some(PEOPLE),
+        departments=some((1, 2, 12)),
+        text=st.text(ALPHABET, max_size=8),
+    ),
+    hits=st.frozensets(HITS, max_size=2),
+)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Stored]:
+    """Messages of two corps, numbered from one in each."""
+    numbered: list[Stored] = []
+    last = {1: 0, 2: 0}
+    for body in draw(st.lists(BODIES, max_size=20)):
+        last[body.corp_id] += 1
+        document = body.document._replace(seq=last[body.corp_id])
+        numbered.append(body._replace(document=document))
+    return numbered
+
+
+TERMS = st.text(ALPHABET, min_size=1, max_size=3).map(norm).filter(bool).map(Term)
+TREES: st.SearchStrategy[Query] = st.recursive(
+    TERMS,
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(inner, min_size=2, max_size=3).map(tuple))
+    ),
+    max_leaves=6,
+)
+FILTERS = st.builds(
+    Filters,
+    corp_ids=some((1, 2, 3)),
+    advisers=some((*PEOPLE, "nobody"), 1),
+    clients=some(PEOPLE, 1),
+    departments=some((1, 2, 12), 1),
+    conversation=st.sampled_from((None, None, 7)),
+    direction=st.sampled_from((None, None, "inbound")),
+    kind=st.sampled_from((None, None, "voice")),
+    since=st.none() | st.integers(EPOCH - 3, EPOCH + 5),
+    until=st.none() | st.integers(EPOCH - 3, EPOCH + 5),
+    categories=some(("promise", "private"), 1),
+    severities=some(("red", "yellow"), 1),
+    states=some(("", "open"), 1),
+    order=st.sampled_from(("newest", "oldest")),
+    visible_departments=st.none() | st.frozensets(st.sampled_from((1, 2, 12)), max_size=2),
+    visible_employees=st.none() | st.frozensets(st.sampled_from(PEOPLE), max_size=2),
+)
+SEARCHES = st.tuples(st.none() | TREES, FILTERS | st.just(Filters()), st.integers(1, 6))
+
+
+def answers(stored: Stored, tree: Query | None, filters: Filters) -> bool:
+    """The meaning of a search, spelled out."""
+    document = stored.document
+    checks = (
+        not filters.corp_ids or stored.corp_id in filters.corp_ids,
+        not filters.advisers or bool({*filters.advisers} & {*document.employees}),
+        not filters.clients or bool({*filters.clients} & {*document.clients}),
+        not filters.departments or bool({*filters.departments} & {*document.departments}),
+        filters.conversation in (None, document.conversation),
+        filters.direction in (None, document.direction),
+        filters.kind in (None, document.kind),
+        filters.since is None or document.sent_at >= filters.since,
+        filters.until is None or document.sent_at < filters.until,
+        not filters.by_finding() or any(hit_answers(hit, filters) for hit in stored.hits),
+        filters.visible_departments is None
+        or bool(filters.visible_departments & {*document.departments}),
+        filters.visible_employees is None
+        or bool(filters.visible_employees & {*document.employees}),
+        tree is None or matches(tree, norm(document.text)),
+    )
+    return all(checks)
+
+
+def hit_answers(hit: Hit, filters: Filters) -> bool:
+    return (
+        (not filters.categories or hit.category in filters.categories)
+        and (not filters.severities or hit.severity in filters.severities)
+        and (not filters.states or hit.state in filters.states)
+    )
+
+
+def fill(index: EmbeddedIndex, log: list[Stored]) -> None:
+    """In small batches, the notes sometimes before and sometimes after their messages."""
+    index.reset()
+    for step, stored in enumerate(log):
+        corp_id, seq = stored.corp_id, stored.document.seq
+        note = Note(seq, tuple(stored.hits))
+        if step % 2:
+            index.annotate(corp_id, [note], stream="findings", after=seq - 1, upto=seq)
+        index.write(corp_id, seq - 1, [stored.document], seq)
+        if not step % 2:
+            index.annotate(corp_id, [note], stream="findings", after=seq - 1, upto=seq)
+
+
+def pages(index: EmbeddedIndex, tree: Query | None, filters: Filters, limit: int) -> Iterator[Page]:
+    cursor = None
+    while True:
+        page = index.search(tree, filters, limit, cursor, count="exact")
+        yield page
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def in_order(rows: list[Row], filters: Filters, times: dict[tuple[int, int], int]) -> bool:
+    forward = rows if filters.order == "oldest" else rows[::-1]
+    moments = [times[row.corp_id, row.seq] for row in forward]
+    places = [row.rid for row in forward]
+    return moments == sorted(moments) and places == sorted(set(places))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedIndex]:
+    index = EmbeddedIndex(tmp_path_factory.mktemp("oracle") / "index.db")
+    yield index
+    index.close()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(log=logs(), searches=st.lists(SEARCHES, min_size=4, max_size=8))
+def test_every_search_gives_what_reading_all_messages_gives(
+    shared: EmbeddedIndex, log: list[Stored], searches: list[tuple[Query | None, Filters, int]]
+) -> None:
+    fill(shared, log)
+    times = {(each.corp_id, each.document.seq): each.document.sent_at for each in log}
+    for tree, filters, limit in searches:
+        wanted = {(each.corp_id, each.document.seq) for each in log if answers(each, tree, filters)}
+        turned = list(pages(shared, tree, filters, limit))
+        rows = [row for page in turned for row in page.rows]
+        assert {(row.corp_id, row.seq) for row in rows} == wanted
+        assert in_order(rows, filters, times)
+        assert all(page[1:3] == (len(wanted), "eq") for page in turned)
+        assert all(len(page.rows) == limit for page in turned[:-1])
+    assert shared.check() == ()
