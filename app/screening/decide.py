@@ -59,9 +59,7 @@ def stance(speech: Speech, folded: Folded, hit: Hit, original: str, role: Role) 
     near = around(folded, hit)
     if _rhetorical(speech, near):
         return Stance.ASSERTED
-    if hit.rule.negation and (_negated(speech, near) or _condemned(speech, near)):
-        return Stance.DENIED
-    if _banned(speech, near):
+    if hit.rule.negation and _denied(speech, near):
         return Stance.DENIED
     if _quoted(speech, folded, hit, original) or _reported(speech, near):
         return Stance.REPORTED
@@ -80,6 +78,10 @@ def _rhetorical(speech: Speech, near: Around) -> bool:
     for found in speech["rhetorical"].finditer(near.clause_left):  # noqa: B007  the last one counts
         pass
     return found is not None and len(near.clause_left) - found.end() <= 3  # noqa: PLR2004
+
+
+def _denied(speech: Speech, near: Around) -> bool:
+    return _negated(speech, near) or _condemned(speech, near) or _banned(speech, near)
 
 
 def _negated(speech: Speech, near: Around) -> bool:

@@ -135,7 +135,7 @@ def _part_members(part: Choice, limit: int) -> list[str]:
 
 
 def _anchors(parts: tuple[Choice, ...]) -> Iterator[tuple[str, ...]]:
-    """Word sets one of which every member contains: runs of places that are not optional."""
+    """Word sets one of which every member contains, from the places that are not optional."""
     for optional, run in groupby(parts, key=lambda part: part.optional):
         if optional:
             continue
@@ -145,3 +145,15 @@ def _anchors(parts: tuple[Choice, ...]) -> Iterator[tuple[str, ...]]:
             if any(sets):
                 yield from filter(None, sets)
                 break
+        yield from (words for part in places if (words := _of_branches(part.branches)))
+
+
+def _of_branches(branches: tuple[tuple[Choice, ...], ...]) -> tuple[str, ...]:
+    """One anchor for every branch, all together; () when a branch has none."""
+    chosen: dict[str, None] = {}
+    for branch in branches:
+        sets = [words for words in (_members(branch, LIMIT), *_anchors(branch)) if words]
+        if not sets:
+            return ()
+        chosen.update(dict.fromkeys(min(sets, key=len)))
+    return tuple(chosen)
