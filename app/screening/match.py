@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from app.screening.fold import HARD, Folded
 from app.screening.lexicon import Lexicon, Rule
-from app.screening.patterns import Pattern, spans
+from app.screening.patterns import Pattern, Span, spans
 from app.screening.segment import is_edge
 from app.screening.undisguise import undisguise
 
@@ -46,14 +46,14 @@ def hits(lexicon: Lexicon, folded: Folded) -> list[Hit]:
 def _confirmed(
     rule: Rule, pattern: Pattern, folded: Folded, spots: list[tuple[int, int]]
 ) -> Iterator[Hit]:
-    for start, end in _spans(pattern, folded.text, spots):
-        if _at_edges(folded, start, end) and _company(rule, folded.text, start, end):
-            yield Hit(rule, pattern, start, end)
+    for span in _spans(pattern, folded.text, spots):
+        if _at_edges(folded, span) and _company(rule, folded.text, span.start, span.end):
+            yield Hit(rule, pattern, span.start, span.end)
 
 
-def _spans(pattern: Pattern, text: str, spots: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _spans(pattern: Pattern, text: str, spots: list[tuple[int, int]]) -> Iterator[Span]:
     if pattern.literal:
-        yield from spots
+        yield from (Span(start, end, ((start, end),)) for start, end in spots)
         return
     low, high = 0, 0
     for start, end in sorted(spots):
@@ -65,17 +65,22 @@ def _spans(pattern: Pattern, text: str, spots: list[tuple[int, int]]) -> Iterato
     yield from _in_window(pattern, text, low, high)
 
 
-def _in_window(pattern: Pattern, text: str, low: int, high: int) -> Iterator[tuple[int, int]]:
+def _in_window(pattern: Pattern, text: str, low: int, high: int) -> Iterator[Span]:
     if high > low:
-        for span in spans(pattern, text[low:high]):
-            yield low + span.start, low + span.end
+        for start, end, items in spans(pattern, text[low:high]):
+            yield Span(low + start, low + end, tuple((low + a, low + b) for a, b in items))
 
 
-def _at_edges(folded: Folded, start: int, end: int) -> bool:
-    """Whether the hit begins and ends at word edges; a disguised end was judged when it was found."""
-    kinds, text = folded.kinds, folded.text
-    begins = bool(kinds[start]) or _edge(folded, start)
-    return begins and (bool(kinds[end - 1]) or _edge(folded, end)) and text[start] not in HARD
+def _at_edges(folded: Folded, span: Span) -> bool:
+    """Whether every item begins and ends at word edges, except where two items touch.
+
+    An end that was disguised has been judged when the disguise was found.
+    """
+    starts = {start for start, _ in span.items}
+    ends = {end for _, end in span.items}
+    return all(folded.kinds[at] or _edge(folded, at) for at in starts - ends) and all(
+        folded.kinds[at - 1] or _edge(folded, at) for at in ends - starts
+    )
 
 
 def _edge(folded: Folded, at: int) -> bool:

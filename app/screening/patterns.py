@@ -99,10 +99,11 @@ class Pattern(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A match in a folded text."""
+    """A match in a folded text, and where its items stand in it."""
 
     start: int
     end: int
+    items: tuple[tuple[int, int], ...]
 
 
 def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Pattern:
@@ -140,7 +141,7 @@ def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) 
 def _regex(items: list[Item]) -> str:
     parts = []
     for at, item in enumerate(items):
-        body = (_GAPS[item.gap] if at else "") + f"(?:{item.what.regex})"
+        body = (_GAPS[item.gap] if at else "") + f"({item.what.regex})"
         parts.append(f"(?:{body})?" if item.optional else body)
     return "".join(parts)
 
@@ -155,5 +156,9 @@ def spans(pattern: Pattern, text: str) -> Iterator[Span]:
     regex = _compiled(pattern.regex)
     found = regex.search(text)
     while found:
-        yield Span(*found.span())
+        yield Span(*found.span(), _items(found))
         found = regex.search(text, found.start() + 1)
+
+
+def _items(found: re.Match[str]) -> tuple[tuple[int, int], ...]:
+    return tuple(span for span in found.regs[1:] if span[0] >= 0)

@@ -4,6 +4,7 @@ fold → match → confirm → decide → explain, on every run of messages of o
 questions that staff answered with a yes, and the requests that a colleague agreed to.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ from app.screening.explain import Decided, finding
 from app.screening.fold import Folded
 from app.screening.lexicon import STAFF, Category, Lexicon
 from app.screening.match import Hit, hits, read
+
+
+_CLAUSE = re.compile(r"[，。！？\n ]")
+_AT_ONCE = 32  # hits looked at together at one place of a text
 
 
 class Judged(NamedTuple):
@@ -55,20 +60,27 @@ def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
         return []
     return [
         Judged(run, folded, hit, _stance(lexicon, run, folded, hit), lexicon.categories[hit.rule.category])
-        for hit in _distinct(hits(lexicon, folded))
+        for hit in _distinct(folded, hits(lexicon, folded))
     ]
 
 
-def _distinct(found: Sequence[Hit]) -> list[Hit]:
-    """Drop what a set phrase of another category already says: 「不赔」 in 「稳赚不赔」."""
-    phrases = [hit for hit in found if hit.pattern.literal]
-    return [hit for hit in found if not any(_swallows(phrase, hit) for phrase in phrases)]
+def _distinct(folded: Folded, found: Sequence[Hit]) -> list[Hit]:
+    """Drop what a longer wording of another category in the same clause says: 「不赔」 in 「稳赚不赔」."""
+    kept: list[Hit] = []
+    wide: list[Hit] = []  # the hits that can still hold one that starts later; few at any place
+    for hit in found:
+        wide = [one for one in wide if one.end > hit.start]
+        if not any(_swallows(one, hit) for one in wide):
+            kept.append(hit)
+        if len(wide) < _AT_ONCE and not _CLAUSE.search(folded.text, hit.start, hit.end):
+            wide.append(hit)
+    return kept
 
 
-def _swallows(phrase: Hit, hit: Hit) -> bool:
-    inside = phrase.start <= hit.start and hit.end <= phrase.end
-    longer = phrase.end - phrase.start > hit.end - hit.start
-    return inside and phrase.rule.category != hit.rule.category and (longer or not hit.pattern.literal)
+def _swallows(one: Hit, hit: Hit) -> bool:
+    longer = one.end - one.start > hit.end - hit.start
+    stronger = longer or (one.pattern.literal and not hit.pattern.literal)
+    return stronger and hit.end <= one.end and one.rule.category != hit.rule.category
 
 
 def _stance(lexicon: Lexicon, run: Run, folded: Folded, hit: Hit) -> Stance:
