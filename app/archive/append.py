@@ -19,14 +19,14 @@ from sqlalchemy import Connection
 from app.archive import quarantine
 from app.archive.domain import Direction, Envelope, Party, direction_of
 from app.archive.identity import (
+    AudienceKey,
     Corp,
-    Members,
     Memory,
     Place,
     PlaceKey,
-    conversation_key,
-    members_of,
+    audience_key,
     open_corp,
+    place_key,
 )
 from app.archive.leaf import ENTRY_OF, SEED_BYTES, commitments, encode, field_bytes
 from app.archive.models import RECORD_TYPES, position_of, record_id
@@ -41,10 +41,9 @@ from app.foundation.keys import NONCE_BYTES, Bucket, KeyRing, KeyUnusable, seal
 from app.people import KnownPeople, corp_ids, note_parties
 
 TURN_SIZE = 2_000  # messages one turn commits at most
-BUSY_FOR_MS = 200  # after a large turn, followers give way for this long
-LARGE_TURN = 100  # messages
+LARGE_TURN = 100  # messages; after such a turn followers give way
 _DAY_MS = 86_400_000
-Settled: TypeAlias = tuple[int, dict[PlaceKey, Place], dict[Members, int], dict[int, int], int]
+Settled: TypeAlias = tuple[int, dict[PlaceKey, Place], dict[AudienceKey, int], dict[int, int], int]
 Named: TypeAlias = tuple[str, str, str | None]
 
 
@@ -73,8 +72,8 @@ class Prepared(NamedTuple):
 
     envelope: Envelope
     direction: Direction
-    members: Members
-    place_key: PlaceKey
+    audience: AudienceKey
+    place: PlaceKey
     sender: str
     recipients: str
     committed: bytes
@@ -100,7 +99,7 @@ class Door:
         """Commit to the fields and encrypt the raw bytes under a key of their own."""
         suite = self._keyring.suite
         direction = direction_of(envelope.sender, envelope.recipients)
-        members = members_of(envelope)
+        audience = audience_key(envelope)
         fields = field_bytes(envelope, direction)
         chance = os.urandom(SEED_BYTES + suite.key_bytes + NONCE_BYTES)
         seed = chance[:SEED_BYTES]
@@ -109,8 +108,8 @@ class Door:
         return Prepared(
             envelope,
             direction,
-            members,
-            conversation_key(envelope, members),
+            audience,
+            place_key(envelope, audience),
             fields[2].decode(),
             fields[3].decode(),
             commitments(suite, seed, fields),
@@ -176,6 +175,7 @@ class Door:
     def _commit(self, group: list["_Ticket"]) -> None:
         messages = [each for ticket in group for each in ticket.prepared]
         rejects = [each for ticket in group for each in ticket.rejects]
+        began = clock.now_ms()
         with metrics.COMMIT_SECONDS.time():
             with self._db.write() as connection:
                 exclusive(connection, "append")
@@ -184,8 +184,8 @@ class Door:
                 quarantine.keep(connection, self._keyring, self._blobs, [*rejects, *turn.conflicts])
                 announce(connection, TOPIC)
             turn.remember()
-        if len(messages) >= LARGE_TURN:
-            self._busy_until = clock.now_ms() + BUSY_FOR_MS
+        if len(messages) >= LARGE_TURN:  # as long again as the turn took: busy is half the time
+            self._busy_until = 2 * clock.now_ms() - began
         start = 0
         for ticket in group:
             ticket.receipts = receipts[start : start + len(ticket.prepared)]
@@ -338,13 +338,14 @@ class _Turn:
         places, audiences = self._identities(corp, fresh)
         buckets = self._buckets(fresh, places)
         seq, received = tail(self.connection, corp.id), clock.now_ms()
-        wanted = {place.id for place in places.values()}
-        counters = self.door._memory.counters(self.connection, corp.id, seq, wanted)  # noqa: SLF001
+        counters = self.door._memory.counters(  # noqa: SLF001
+            self.connection, corp.id, seq, places.values()
+        )
         suite = self.door._keyring.suite.number  # noqa: SLF001
         rows, receipts = [], []
         for each in fresh:
             envelope = each.envelope
-            place = places[each.place_key]
+            place = places[each.place]
             bucket = buckets[place.id, _month(envelope.sent_at)]
             seq += 1
             counters[place.id] = counter = counters[place.id] + 1
@@ -369,7 +370,7 @@ class _Turn:
                     received,
                     place.id,
                     counter,
-                    audiences[each.members],
+                    audiences[each.audience],
                     each.sender,
                     each.recipients,
                     each.direction,
@@ -395,11 +396,11 @@ class _Turn:
 
     def _identities(
         self, corp: Corp, fresh: list[Prepared]
-    ) -> tuple[dict[PlaceKey, Place], dict[Members, int]]:
+    ) -> tuple[dict[PlaceKey, Place], dict[AudienceKey, int]]:
         memory = self.door._memory  # noqa: SLF001
-        named = {each.place_key: each.envelope for each in fresh}
+        named = {each.place: each.envelope for each in fresh}
         places = memory.places(self.connection, corp, named)
-        audiences = memory.audiences(self.connection, corp, {each.members for each in fresh})
+        audiences = memory.audiences(self.connection, corp, {each.audience for each in fresh})
         parties: set[Party] = {
             party for each in fresh for party in (each.envelope.sender, *each.envelope.recipients)
         }
@@ -417,7 +418,7 @@ class _Turn:
     def _buckets(
         self, fresh: list[Prepared], places: dict[PlaceKey, Place]
     ) -> dict[tuple[int, str], Bucket]:
-        wanted = {(places[each.place_key].id, _month(each.envelope.sent_at)): "" for each in fresh}
+        wanted = {(places[each.place].id, _month(each.envelope.sent_at)): "" for each in fresh}
         names = {key: f"conversation|{key[0]}|{key[1]}" for key in wanted}
         opened = self.door._keyring.buckets(self.connection, names.values())  # noqa: SLF001
         return {key: opened[name] for key, name in names.items()}

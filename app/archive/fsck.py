@@ -19,7 +19,7 @@ from app.archive.domain import (
     PartyType,
     direction_of,
 )
-from app.archive.identity import Corp, conversation_key, members_of, open_corp, tag
+from app.archive.identity import Corp, audience_key, open_corp, place_key, tag
 from app.archive.leaf import ENTRY_OF, FIELDS, commitments, decode, encode, field_bytes
 from app.archive.models import (
     Audience,
@@ -136,10 +136,10 @@ def _check_record(corp: Corp, row: Any, bucket: Bucket | None) -> Iterator[Diffe
     suite = SUITES[row.suite]
     if suite.digest(raw) != row.digest:
         yield _difference(corp, seq, "digest", "原文摘要不符")
-    members = members_of(envelope)
-    if tag(corp.secret, conversation_key(envelope, members)) != row.place_tag:
+    audience = audience_key(envelope)
+    if tag(corp.secret, place_key(envelope, audience)) != row.place_tag:
         yield _difference(corp, seq, "conversation", "会话与参与者不符")
-    if tag(corp.secret, ["audience", members]) != row.audience_tag:
+    if tag(corp.secret, f'["audience",{audience}]') != row.audience_tag:
         yield _difference(corp, seq, "audience", "参与者集合不符")
     direction = direction_of(envelope.sender, envelope.recipients)
     if direction != row.direction:

@@ -1,17 +1,19 @@
 """Which conversation and which audience a message belongs to, remembered across batches.
 
-Both are found by a tag: the first 16 bytes of an HMAC under the corp's own secret over their members or room.
+Both are found by a tag: the first 16 bytes of an HMAC under the corp's own secret over their audience or room.
 Tags appear in leaves and so outlive names; without the secret they say nothing.
 """
 
 import hmac
 import json
-from collections.abc import Hashable, Iterable
-from typing import NamedTuple, TypeAlias
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, update
 
 from app.archive.domain import ConversationKind, Envelope
+from app.archive.leaf import json_word, member_json
 from app.archive.models import (
     AUDIENCE_TYPES,
     CONVERSATION_TYPES,
@@ -21,38 +23,41 @@ from app.archive.models import (
 from app.foundation.database import bulk_insert, next_id, select_in
 from app.foundation.keys import KeyRing
 
+Known = TypeVar("Known")
 TAG_BYTES = 16
 _REMEMBERED = 200_000  # entries a memory holds before it starts afresh
 
-Members: TypeAlias = tuple[tuple[str, str], ...]
-PlaceKey: TypeAlias = tuple[str, Hashable]
+# Keys are JSON texts: compared as one string whose hash is kept, and what tags are made from.
+AudienceKey: TypeAlias = str  # [["client","wm…"],["employee","…"]], sorted
+PlaceKey: TypeAlias = str  # ["single",<audience>] or ["group","wr…"]
 
 
 class Place(NamedTuple):
-    """A conversation's row and the tag it has in leaves."""
+    """A conversation's row and the tag it has in leaves; `is_new` until its first turn has committed."""
 
     id: int
     tag: bytes
     name: str | None
+    is_new: bool = False
 
 
-def members_of(envelope: Envelope) -> Members:
+def audience_key(envelope: Envelope) -> AudienceKey:
     """Everyone the message was between, in one order whatever the source's."""
-    sender = envelope.sender
+    first = member_json(envelope.sender)
     recipients = envelope.recipients
-    if len(recipients) == 1:  # nearly every message; a set costs four times as much
-        first, other = (sender[0], sender[1]), (recipients[0][0], recipients[0][1])
+    if len(recipients) == 1:  # nearly every message
+        other = member_json(recipients[0])
         if first == other:
-            return (first,)
-        return (first, other) if first < other else (other, first)
-    return tuple(sorted({(sender[0], sender[1]), *((party[0], party[1]) for party in recipients)}))
+            return f"[{first}]"
+        return f"[{first},{other}]" if first < other else f"[{other},{first}]"
+    return f"[{','.join(sorted({first, *map(member_json, recipients)}))}]"
 
 
-def conversation_key(envelope: Envelope, members: Members) -> PlaceKey:
+def place_key(envelope: Envelope, audience: AudienceKey) -> PlaceKey:
     """The room of a group, the parties of a single chat."""
     if envelope.conversation_kind is ConversationKind.GROUP:
-        return (ConversationKind.GROUP, envelope.conversation_id)
-    return (ConversationKind.SINGLE, members)
+        return f'["group",{json_word(envelope.conversation_id)}]'
+    return f'["single",{audience}]'
 
 
 class Corp(NamedTuple):
@@ -68,26 +73,25 @@ def open_corp(connection: Connection, keyring: KeyRing, corp_id: int, code: str)
     """Load a corp's secret, making it on first use."""
     name = f"tenant|{code}"
     secret = keyring.buckets(connection, [name])[name].secret
-    return Corp(corp_id, code, tag(secret, ["corp", code]), secret)
+    return Corp(corp_id, code, tag(secret, f'["corp",{json_word(code)}]'), secret)
 
 
-def tag(secret: bytes, identity: object) -> bytes:
+def tag(secret: bytes, identity: str) -> bytes:
     """16 bytes that stand for an identity under a corp's secret."""
-    words = json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()
-    return hmac.digest(secret, words, "sha256")[:TAG_BYTES]
+    return hmac.digest(secret, identity.encode(), "sha256")[:TAG_BYTES]
 
 
 class Memory:
     """Identities already stored. New ones are remembered only once their transaction has committed."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[int, PlaceKey], Place] = {}
-        self._audiences: dict[tuple[int, Members], int] = {}
+        self._places: dict[int, dict[PlaceKey, Place]] = defaultdict(dict)
+        self._audiences: dict[int, dict[AudienceKey, int]] = defaultdict(dict)
         self._counters: dict[int, int] = {}
         self._tails: dict[int, int] = {}
 
     def counters(
-        self, connection: Connection, corp_id: int, last: int, wanted: set[int]
+        self, connection: Connection, corp_id: int, last: int, places: Iterable[Place]
     ) -> dict[int, int]:
         """The last counter of each conversation; `last` is the end of the corp's log.
 
@@ -96,41 +100,44 @@ class Memory:
         """
         if self._tails.get(corp_id) != last:
             self._counters.clear()
-        found = {place: self._counters[place] for place in wanted if place in self._counters}
-        return found | _load_counters(connection, list(wanted - found.keys()))
+        found = {place.id: 0 if place.is_new else self._counters.get(place.id) for place in places}
+        unknown = [number for number, counter in found.items() if counter is None]
+        loaded = _load_counters(connection, unknown)
+        return {number: counter or 0 for number, counter in found.items()} | loaded
 
     def places(
         self, connection: Connection, corp: Corp, wanted: dict[PlaceKey, Envelope]
     ) -> dict[PlaceKey, Place]:
         """The conversation of each key, made in the caller's transaction where it is new or renamed."""
+        known = self._places[corp.id]
         found = {}
         for key, envelope in wanted.items():
-            place = self._places.get((corp.id, key))
+            place = known.get(key)
             if place and envelope.conversation_name in (None, place.name):
                 found[key] = place
         missing = {key: wanted[key] for key in wanted.keys() - found.keys()}
         return found | _load_places(connection, corp, missing)
 
     def audiences(
-        self, connection: Connection, corp: Corp, wanted: Iterable[Members]
-    ) -> dict[Members, int]:
-        """The audience of each set of members, made in the caller's transaction where it is new."""
-        known = self._audiences
-        found: dict[Members, int] = {}
-        missing: list[Members] = []
-        for members in wanted:
-            number = known.get((corp.id, members))
+        self, connection: Connection, corp: Corp, wanted: Iterable[AudienceKey]
+    ) -> dict[AudienceKey, int]:
+        """The audience of each set of audience, made in the caller's transaction where it is new."""
+        known = self._audiences[corp.id]
+        found: dict[AudienceKey, int] = {}
+        missing: list[AudienceKey] = []
+        for audience in wanted:
+            number = known.get(audience)
             if number is None:
-                missing.append(members)
+                missing.append(audience)
             else:
-                found[members] = number
+                found[audience] = number
         return found | _load_audiences(connection, corp, missing)
 
     def remember(
         self,
         corp_id: int,
         places: dict[PlaceKey, Place],
-        audiences: dict[Members, int],
+        audiences: dict[AudienceKey, int],
         counters: dict[int, int],
         last: int,
     ) -> None:
@@ -139,12 +146,17 @@ class Memory:
         self._counters.update(counters)
         if len(self._counters) > _REMEMBERED:
             self._counters.clear()
-        if len(self._places) > _REMEMBERED:
-            self._places.clear()
-        if len(self._audiences) > _REMEMBERED:
-            self._audiences.clear()
-        self._places.update({(corp_id, key): place for key, place in places.items()})
-        self._audiences.update({(corp_id, key): number for key, number in audiences.items()})
+        settled = {
+            key: place._replace(is_new=False) for key, place in places.items() if place.is_new
+        }
+        _learn(self._places[corp_id], {**places, **settled})
+        _learn(self._audiences[corp_id], audiences)
+
+
+def _learn(known: dict[str, Known], fresh: dict[str, Known]) -> None:
+    if len(known) > _REMEMBERED:
+        known.clear()
+    known.update(fresh)
 
 
 def _load_counters(connection: Connection, conversations: list[int]) -> dict[int, int]:
@@ -196,7 +208,7 @@ def _add_places(
     ]
     bulk_insert(connection, "conversations", CONVERSATION_TYPES, rows)
     return {
-        key: Place(numbers[key], tags[key], envelope.conversation_name)
+        key: Place(numbers[key], tags[key], envelope.conversation_name, is_new=True)
         for key, envelope in fresh.items()
     }
 
@@ -209,30 +221,32 @@ def _renamed(connection: Connection, place: Place, name: str | None) -> Place:
 
 
 def _load_audiences(
-    connection: Connection, corp: Corp, wanted: list[Members]
-) -> dict[Members, int]:
+    connection: Connection, corp: Corp, wanted: list[AudienceKey]
+) -> dict[AudienceKey, int]:
     if not wanted:
         return {}
-    tags = {members: tag(corp.secret, ["audience", members]) for members in wanted}
+    tags = {audience: tag(corp.secret, f'["audience",{audience}]') for audience in wanted}
     query = "SELECT tag, id FROM audiences WHERE corp_id = ? AND tag IN"
     rows = select_in(connection, query, list(tags.values()), corp.id)
     known = {bytes(row[0]): row[1] for row in rows}
-    found = {members: known[mark] for members, mark in tags.items() if mark in known}
-    fresh = {members: tags[members] for members in wanted if members not in found}
+    found = {audience: known[mark] for audience, mark in tags.items() if mark in known}
+    fresh = {audience: tags[audience] for audience in wanted if audience not in found}
     return found | _add_audiences(connection, corp, fresh)
 
 
 def _add_audiences(
-    connection: Connection, corp: Corp, fresh: dict[Members, bytes]
-) -> dict[Members, int]:
+    connection: Connection, corp: Corp, fresh: dict[AudienceKey, bytes]
+) -> dict[AudienceKey, int]:
     if not fresh:
         return {}
     first = next_id(connection, "audiences")
     numbers = dict(zip(fresh, range(first, first + len(fresh)), strict=True))
-    rows = [(numbers[members], corp.id, mark) for members, mark in fresh.items()]
+    rows = [(numbers[audience], corp.id, mark) for audience, mark in fresh.items()]
     bulk_insert(connection, "audiences", AUDIENCE_TYPES, rows)
     parties = [
-        (number, kind, name) for members, number in numbers.items() for kind, name in members
+        (number, kind, name)
+        for audience, number in numbers.items()
+        for kind, name in json.loads(audience)
     ]
     bulk_insert(connection, "audience_parties", PARTY_TYPES, parties)
     return numbers

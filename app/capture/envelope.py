@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from app.archive.domain import (
@@ -187,15 +188,25 @@ def _recipient(value: object) -> Party:
 
 
 def _party(value: Mapping[str, Any], fields: tuple[str, str, str]) -> Party:
+    given = (value.get("type"), value.get("id"), value.get("name"))
+    try:
+        return _known_party(*given, fields)
+    except TypeError:  # a list or an object, which cannot be remembered
+        return _known_party.__wrapped__(*given, fields)
+
+
+@lru_cache(maxsize=65_536)  # the same few people again and again; refusals are not remembered
+def _known_party(
+    type_value: object, id_: object, name: object, fields: tuple[str, str, str]
+) -> Party:
     type_field, id_field, name_field = fields
-    type_ = _choice(value.get("type"), _PARTY_TYPES, type_field)
-    id_ = value.get("id")
+    type_ = _choice(type_value, _PARTY_TYPES, type_field)
     if not isinstance(id_, str):
         raise _absent_or_bad(id_, id_field, "一个字符串")
     folded = fold_id(type_, id_)
     if folded or type_ is not PartyType.UNKNOWN:  # WeCom leaves some senders empty
         _sized(folded, id_field)
-    return Party(type_, folded, _name(value.get("name"), name_field))
+    return Party(type_, folded, _name(name, name_field))
 
 
 def _text(value: object, kind: str, content: object) -> str:

@@ -24,7 +24,8 @@ LEASE = timedelta(seconds=10)
 LOOK_EVERY = 1.0  # seconds, should a ring be lost between machines
 LONGEST_PAUSE = 30.0  # seconds after repeated failures
 YIELD_SHARE = 3.0  # while messages pour in, a follower rests this many times as long as it worked
-LONGEST_YIELD = 0.25  # seconds
+LONGEST_YIELD = 0.6  # seconds; with the work itself, below what a supervisor may wait for an alert
+YIELD_SLICE = 0.02  # seconds between two looks whether it is still so
 
 
 class CursorMoved(Conflict):
@@ -205,8 +206,9 @@ class Runner:
         return True
 
     def _give_way(self, worked: float) -> None:
-        if self._is_busy():
-            self._stopping.wait(min(worked * YIELD_SHARE, LONGEST_YIELD))
+        until = clock.now_ms() + 1000 * min(worked * YIELD_SHARE, LONGEST_YIELD)
+        while self._is_busy() and clock.now_ms() < until and not self._stopping.is_set():
+            self._stopping.wait(YIELD_SLICE)
 
     def _note_failure(self, error: Exception) -> None:
         self.failure = type(error).__name__
