@@ -59,7 +59,7 @@ def record(
         actor_id=caller.id,
         actor_name=_plain(caller.name)[:128],
         subject=_plain(subject)[:_SUBJECT_LENGTH],
-        request_id=caller.request_id,
+        request_id=_plain(caller.request_id)[:64],
         details=canonical(facts),
     )
     row = entry._asdict() | {"at": clock.from_ms(entry.at), "hash": digest(last.hash, entry)}

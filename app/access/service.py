@@ -3,7 +3,7 @@
 Passwords are kept as argon2id hashes, sessions and tokens as the SHA-256 of 256 random bits. Sessions are looked
 up on every request, so that ending one, disabling a user or taking a role away holds from the next request on.
 Tokens are remembered for `TOKEN_MEMORY` seconds, because ingestion must not ask the database for every batch:
-a revoked token stops at once in the process that revoked it and within these seconds everywhere else.
+a revoked token is refused within these seconds, and at once by the process that revoked it.
 """
 
 import contextlib
@@ -11,14 +11,14 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pwdlib import PasswordHash
 from sqlalchemy import Connection
 
-from app.access import audit, store, throttle
+from app.access import attempts, audit, store
 from app.access.audit import Event
 from app.access.domain import (
     NOTHING,
@@ -30,10 +30,12 @@ from app.access.domain import (
     Role,
     TokenScope,
     fold_login,
+    is_storable,
     role_grant,
     token_grant,
 )
 from app.access.store import Kept
+from app.access.views import TokenView, UserView, scopes_of, token_view, user_views
 from app.foundation import clock, ids
 from app.foundation.database import Database, exclusive
 from app.foundation.errors import (
@@ -52,8 +54,8 @@ TOKEN_MEMORY = 3.0  # seconds
 TOKENS_REMEMBERED = 1000
 TOKEN_USE_NOTED_EVERY = timedelta(hours=1)
 SESSIONS_KEPT = timedelta(days=30)  # after they expired
+LOGIN_LENGTH = 64  # characters
 PASSWORD_LENGTH = range(10, 257)  # characters
-_WINDOW = timedelta(milliseconds=throttle.WINDOW)
 
 
 class WrongCredentials(NotSignedIn):
@@ -113,38 +115,6 @@ class Credentials(NamedTuple):
     password: str
 
 
-class HeldRole(NamedTuple):
-    """A role of a user; `department_id` None is everywhere."""
-
-    id: str
-    role: Role
-    department_id: int | None
-
-
-class UserView(NamedTuple):
-    """A user as lists show her."""
-
-    id: str
-    login: str
-    name: str
-    employee_id: int | None
-    created_at: datetime
-    disabled_at: datetime | None
-    roles: tuple[HeldRole, ...]
-
-
-class TokenView(NamedTuple):
-    """A token as lists show it: never its text."""
-
-    id: str
-    name: str
-    scopes: tuple[TokenScope, ...]
-    created_by: str
-    created_at: datetime
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-
 class Access:
     """The room's service. `hasher` is argon2id with the library's recommended cost unless given."""
 
@@ -186,6 +156,7 @@ class Access:
         Raises `LoginTaken`, `WeakPassword`.
         """
         login = fold_login(login)
+        _check_login(login)
         _check_password(password, login)
         hashed = self._hash(password)
         with self.db.write() as connection:
@@ -283,12 +254,12 @@ class Access:
         """Users by login, those behind the login `after`."""
         with self.db.read() as connection:
             rows = store.users(connection, after=after, limit=limit)
-            return _user_views(connection, rows)
+            return user_views(connection, rows)
 
     def user(self, user_id: str) -> UserView:
         """One user; raises `NotFound`."""
         with self.db.read() as connection:
-            return _user_views(connection, [self._known_user(connection, user_id)])[0]
+            return user_views(connection, [self._known_user(connection, user_id)])[0]
 
     # sign-in
 
@@ -330,7 +301,7 @@ class Access:
             self._note_failure(found, address, caller.request_id)
             raise WrongCredentials
         with self.db.write() as connection:
-            store.clear_attempts(connection, attempt, _under_login(found.login))
+            attempts.forgive(connection, attempt, found.login)
         self.set_password(caller, caller.id, password)
 
     def identify_session(self, token: str) -> Identity:
@@ -407,7 +378,7 @@ class Access:
     def tokens(self) -> list[TokenView]:
         """All tokens, newest first."""
         with self.db.read() as connection:
-            return [_token_view(row) for row in store.tokens(connection)]
+            return [token_view(row) for row in store.tokens(connection)]
 
     # audit
 
@@ -429,21 +400,17 @@ class Access:
         return self._hasher.verify_and_update(_bytes(password), hashed)
 
     def _admit(self, login: str, address: str, request_id: str) -> str:
-        attempt, now = ids.new_id("att"), clock.now()
+        attempt = ids.new_id("att")
         with self.db.write() as connection:
             exclusive(connection, "sign-in")
-            store.forget_attempts(connection, now - _WINDOW)
-            seconds, reason = _longest_wait(connection, login, address, now)
-            if seconds:
-                _note_refusal(connection, reason, address, now, request_id)
-            else:
-                rows = [
-                    _attempt(attempt, under, now)
-                    for under in (_under_login(login), _under_address(address))
-                ]
-                store.add_attempts(connection, rows)
-        if seconds:
-            raise TooManySignIns(f"请在 {seconds} 秒后再试", retry_after=seconds)
+            refused = attempts.admit(connection, attempt, login, address, clock.now())
+            if refused is not None and refused.is_news:
+                caller = _signing(None, request_id)
+                audit.record(
+                    connection, Event.LOGIN_THROTTLED, caller, by=refused.by, address=address
+                )
+        if refused is not None:
+            raise TooManySignIns(f"请在 {refused.seconds} 秒后再试", retry_after=refused.seconds)
         return attempt
 
     def _note_failure(self, found: Kept | None, address: str, request_id: str) -> None:
@@ -470,7 +437,7 @@ class Access:
         with self.db.write() as connection:
             if better_hash is not None:
                 store.change_user(connection, found.id, {"password_hash": better_hash})
-            store.clear_attempts(connection, attempt, _under_login(found.login))
+            attempts.forgive(connection, attempt, found.login)
             store.forget_sessions(connection, now - SESSIONS_KEPT)
             store.add_session(connection, row)
             caller = _signing(found, request_id)
@@ -483,7 +450,7 @@ class Access:
         if found is None:
             raise NotSignedIn("令牌无效或已撤销")
         self._note_use(found)
-        grant = token_grant(TokenScope(scope) for scope in found.scopes.split())
+        grant = token_grant(scopes_of(found))
         return Identity("token", found.id, found.name, (grant,))
 
     def _note_use(self, found: Kept) -> None:
@@ -536,6 +503,12 @@ class Access:
         return found
 
 
+def _check_login(login: str) -> None:
+    is_word = bool(login) and not any(character.isspace() for character in login)
+    if not is_word or len(login) > LOGIN_LENGTH or not is_storable(login):
+        raise BadInput(f"账号须为 1 至 {LOGIN_LENGTH} 个字符，不含空白")
+
+
 def _check_password(password: str, login: str) -> None:
     if len(password) not in PASSWORD_LENGTH:
         raise WeakPassword(f"密码长度须为 {PASSWORD_LENGTH.start} 至 {PASSWORD_LENGTH.stop - 1} 位")
@@ -554,67 +527,6 @@ def _refuse_beyond(caller: Caller, scopes: Sequence[TokenScope]) -> None:
         raise BeyondOwnRights(
             "请在服务器命令行上用 liuhen token create 创建", lacking=sorted(lacking)
         )
-
-
-def _longest_wait(
-    connection: Connection, login: str, address: str, now: datetime
-) -> tuple[int, str]:
-    limits = {
-        _under_login(login): throttle.LOGIN_LIMIT,
-        _under_address(address): throttle.ADDRESS_LIMIT,
-    }
-    waits = []
-    for under, limit in limits.items():
-        tried = store.attempts(connection, under, now - _WINDOW, was_refused=False)
-        moments = [clock.to_ms(moment) for moment in tried]
-        waits.append((throttle.wait(moments, limit, clock.to_ms(now)), under))
-    return max(waits)
-
-
-def _note_refusal(
-    connection: Connection, under: str, address: str, now: datetime, request_id: str
-) -> None:
-    """Audit the first refusal of a window only: a flood must not fill the trail."""
-    if store.attempts(connection, under, now - _WINDOW, was_refused=True):
-        return
-    store.add_attempts(connection, [_attempt("", under, now) | {"was_refused": True}])
-    caller, by = _signing(None, request_id), under.partition(":")[0]
-    audit.record(connection, Event.LOGIN_THROTTLED, caller, by=by, address=address)
-
-
-def _attempt(attempt: str, under: str, now: datetime) -> dict[str, Any]:
-    return {"attempt": attempt, "counted_under": under, "at": now, "was_refused": False}
-
-
-def _under_login(login: str) -> str:
-    return f"login:{hashlib.sha256(login.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
-
-
-def _under_address(address: str) -> str:
-    return f"address:{address[:64]}"
-
-
-def _user_views(connection: Connection, rows: Sequence[Kept]) -> list[UserView]:
-    held: dict[str, list[HeldRole]] = {row.id: [] for row in rows}
-    for row in store.roles(connection, held):
-        held[row.user_id].append(HeldRole(row.id, Role(row.role), row.department_id))
-    return [
-        UserView(
-            id=row.id,
-            login=row.login,
-            name=row.name,
-            employee_id=row.employee_id,
-            created_at=row.created_at,
-            disabled_at=row.disabled_at,
-            roles=tuple(held[row.id]),
-        )
-        for row in rows
-    ]
-
-
-def _token_view(row: Kept) -> TokenView:
-    scopes = tuple(TokenScope(scope) for scope in row.scopes.split())
-    return TokenView(**(row._asdict() | {"scopes": scopes}))
 
 
 def _signing(found: Kept | None, request_id: str) -> Caller:
