@@ -17,6 +17,7 @@ from app.people import (
     corp_codes,
     corp_ids,
     departments_at,
+    employee_id,
     employee_userid,
     listing,
     memberships_of,
@@ -303,11 +304,16 @@ def test_spans_are_given_under_the_name_that_was_asked_for(
     assert spans["nobody"] == []
 
 
-def test_an_employee_is_found_by_her_row(db: Database, take: Callable[..., Report]) -> None:
+def test_an_employee_is_found_by_her_row_and_by_her_userid(
+    db: Database, take: Callable[..., Report]
+) -> None:
     take()
     with db.read() as connection:
-        row = connection.execute(select(Employee.id).where(Employee.userid == "su.he")).scalar_one()
+        corp = corp_ids(connection, ["ww1"])["ww1"]
+        row = employee_id(connection, corp, "Su.He")
+        assert row is not None
         assert employee_userid(connection, row) == "su.he"
+        assert employee_id(connection, corp, "nobody") is None
         assert employee_userid(connection, 10**9) is None
 
 
