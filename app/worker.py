@@ -1,11 +1,11 @@
-"""Followers and jobs, running beside the door or in a process of their own."""
+"""Followers, running beside the door or in a process of their own."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.bootstrap import FINDINGS, Services
-from app.foundation import followers, jobs, metrics
+from app.foundation import followers, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
 from app.oversight.alerts import TOPIC as ALERTS
@@ -24,7 +24,7 @@ class Staff:
 
 @contextmanager
 def at_work(services: Services) -> Generator[Staff]:
-    """Run every follower and the jobs until the block ends."""
+    """Run every follower until the block ends."""
     services.db.listen()
     runners = tuple(
         Runner(
@@ -37,14 +37,11 @@ def at_work(services: Services) -> Generator[Staff]:
         )
         for follower in services.followers
     )
-    worker = jobs.Worker(services.db, {}, name=services.holder)
     for runner in runners:
         runner.start()
-    worker.start()
     try:
         yield Staff(runners)
     finally:
-        worker.stop()
         for runner in runners:
             runner.stop()
 

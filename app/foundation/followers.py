@@ -55,9 +55,14 @@ class Lease(Base):
 
 
 class Follower(Protocol):
-    """Something derived from the log: findings, the search index, the Merkle tree."""
+    """Something derived from the log: findings, the search index, the Merkle tree.
+
+    `is_shared` tells whether every process writes into the same result, so that one at a time must run it; a
+    result in the process's own data folder needs no lease.
+    """
 
     name: str
+    is_shared: bool
 
     def position(self, corp_id: int) -> int:
         """The last number dealt with; 0 before the first."""
@@ -198,7 +203,7 @@ class Runner:
     def _leased(self) -> bool:
         """Renew at half time, so that a steady runner seldom writes for it."""
         now = clock.now()
-        if now < self._lease_until - LEASE / 2:
+        if not self.follower.is_shared or now < self._lease_until - LEASE / 2:
             return True
         if not take_lease(self._db, self.follower.name, self._holder):
             return False

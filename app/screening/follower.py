@@ -29,6 +29,7 @@ class ScreeningFollower:
     """Follows the log with one released lexicon."""
 
     name = "screening"
+    is_shared = True
 
     def __init__(self, db: Database, lexicon: Lexicon, hand_on: HandOn) -> None:
         self._db, self._lexicon, self._hand_on = db, lexicon, hand_on

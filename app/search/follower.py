@@ -21,6 +21,7 @@ class IndexFollower:
     """Follows the log; its cursor lives in the index, moved with the documents."""
 
     name = "search"
+    is_shared = False
 
     def __init__(self, db: Database, index: EmbeddedIndex) -> None:
         self._db, self._index = db, index
@@ -51,6 +52,8 @@ class NotesFollower:
     `read_notes(connection, corp_id, after, limit)` gives the complete present notes of every message touched,
     and the number reached.
     """
+
+    is_shared = False
 
     def __init__(
         self, db: Database, index: EmbeddedIndex, name: str, read_notes: ReadNotes
