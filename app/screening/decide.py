@@ -19,6 +19,7 @@ _NEAR_NEGATION = 10  # symbols between a negator and what it negates
 _FAR_NEGATION = 32
 _VERDICT = 16
 _MASK = "○"
+_HEADLINE = 11  # symbols; anything shorter may be a whole chat message
 _CLAUSE = re.compile(r"[，。！？\n ]")
 _QUOTES = {"“": "”", "「": "」", "『": "』", "《": "》", "‘": "’", '"': '"', "【": "】"}
 
@@ -61,7 +62,8 @@ def stance(speech: Speech, folded: Folded, hit: Hit, original: str, role: Role) 
         return Stance.ASSERTED
     if hit.rule.negation and _denied(speech, near):
         return Stance.DENIED
-    if _quoted(speech, folded, hit, original) or _reported(speech, near):
+    impersonal = hit.rule.topic and _impersonal(speech, near, hit.end - hit.start)
+    if impersonal or _quoted(speech, folded, hit, original) or _reported(speech, near):
         return Stance.REPORTED
     if asks(speech, near, folded.text[hit.start : hit.end], role):
         return Stance.ASKED
@@ -81,7 +83,20 @@ def _rhetorical(speech: Speech, near: Around) -> bool:
 
 
 def _denied(speech: Speech, near: Around) -> bool:
-    return _negated(speech, near) or _condemned(speech, near) or _banned(speech, near)
+    return (
+        _negated(speech, near)
+        or _condemned(speech, near)
+        or _banned(speech, near)
+        or _warned(speech, near)
+    )
+
+
+def _warned(speech: Speech, near: Around) -> bool:
+    sentence = masked(speech, near.left) + _MASK + near.right
+    return any(
+        not speech["negators"].search(sentence[max(0, found.start() - 2) : found.start()])
+        for found in speech["warnings"].finditer(sentence)
+    )
 
 
 def _negated(speech: Speech, near: Around) -> bool:
@@ -111,6 +126,13 @@ def _condemned(speech: Speech, near: Around) -> bool:
 
 def _reported(speech: Speech, near: Around) -> bool:
     return _governs(speech, "reports", near.clause_left, _NEAR_NEGATION)
+
+
+def _impersonal(speech: Speech, near: Around, size: int) -> bool:
+    """Whether the sentence speaks to nobody, as headlines and statutes do."""
+    sentence = near.left + near.right
+    long = len(sentence) + size >= _HEADLINE
+    return long and not speech["personal"].search(sentence)
 
 
 def _quoted(speech: Speech, folded: Folded, hit: Hit, original: str) -> bool:

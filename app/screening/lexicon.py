@@ -27,7 +27,7 @@ from app.screening.variants import Variant
 STAFF = ("adviser", "colleague")
 _RULE_KEYS = {
     "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
-    "negation", "denied_by", "lead", "match", "no_match",
+    "negation", "denied_by", "lead", "topic", "match", "no_match",
 }  # fmt: skip
 _CATEGORY_KEYS = {
     "category", "name", "kind", "severity", "two_sided", "unless", "suggestion", "basis", "rule",
@@ -49,6 +49,7 @@ class Rule(NamedTuple):
 
     `by` says who must speak for the rule to apply. `ask` marks wordings that only matter as a
     client's question; `denied_by` is then True when the question is affirmed by a "no" (会亏吗 → 不会).
+    A `topic` is a bare noun that headlines and statutes use too: there it claims nothing.
     `unless` and `needs` are words that, in the same sentence, cancel the hit or are required.
     """
 
@@ -65,6 +66,7 @@ class Rule(NamedTuple):
     negation: bool
     denied_by: bool
     lead: bool
+    topic: bool
     match: tuple[str, ...]
     no_match: tuple[str, ...]
 
@@ -308,6 +310,7 @@ class _Reader:
             negation=bool(data.get("negation", True)),
             denied_by=data.get("denied_by", False) is True,
             lead=bool(data.get("lead", False)),
+            topic=bool(data.get("topic", False)),
             match=tuple(data["match"]),
             no_match=tuple(data["no_match"]),
         )

@@ -6,8 +6,11 @@ from typing import NamedTuple
 from app.screening.fold import HARD, Folded
 from app.screening.lexicon import Lexicon, Rule
 from app.screening.patterns import Pattern, Span, spans
-from app.screening.segment import is_edge
+from app.screening.segment import SLACK, is_edge
 from app.screening.undisguise import undisguise
+
+
+_LONG = 4  # symbols; a longer wording need not beat a rare compound of the dictionary
 
 
 class Hit(NamedTuple):
@@ -76,21 +79,25 @@ def _at_edges(folded: Folded, span: Span) -> bool:
 
     An end that was disguised has been judged when the disguise was found.
     """
-    starts = {start for start, _ in span.items}
-    ends = {end for _, end in span.items}
-    return all(folded.kinds[at] or _edge(folded, at) for at in starts - ends) and all(
-        folded.kinds[at - 1] or _edge(folded, at) for at in ends - starts
+    starts = {start: end - start for start, end in span.items}
+    ends = {end: end - start for start, end in span.items}
+    return all(
+        folded.kinds[at] or _edge(folded, at, size) for at, size in starts.items() if at not in ends
+    ) and all(
+        folded.kinds[at - 1] or _edge(folded, at, size)
+        for at, size in ends.items()
+        if at not in starts
     )
 
 
-def _edge(folded: Folded, at: int) -> bool:
+def _edge(folded: Folded, at: int, size: int) -> bool:
     text = folded.text
     if not 0 < at < len(text):
         return True
     before, after = text[at - 1], text[at]
     if before.isascii() and after.isascii() and before.isalnum() and after.isalnum():
         return before.isdigit() != after.isdigit() or folded.ends[at - 1] != folded.starts[at]
-    return is_edge(text, at)
+    return is_edge(text, at, SLACK if size >= _LONG else 0.0)
 
 
 def _company(rule: Rule, text: str, start: int, end: int) -> bool:

@@ -18,7 +18,6 @@ from app.screening.fold import Folded
 from app.screening.lexicon import STAFF, Category, Lexicon
 from app.screening.match import Hit, hits, read
 
-
 _CLAUSE = re.compile(r"[，。！？\n ]")
 _AT_ONCE = 32  # hits looked at together at one place of a text
 
@@ -80,7 +79,8 @@ def _distinct(folded: Folded, found: Sequence[Hit]) -> list[Hit]:
 def _swallows(one: Hit, hit: Hit) -> bool:
     longer = one.end - one.start > hit.end - hit.start
     stronger = longer or (one.pattern.literal and not hit.pattern.literal)
-    return stronger and hit.end <= one.end and one.rule.category != hit.rule.category
+    apart = one.rule.category != hit.rule.category
+    return stronger and hit.end <= one.end and (apart or one.pattern.literal)
 
 
 def _stance(lexicon: Lexicon, run: Run, folded: Folded, hit: Hit) -> Stance:
