@@ -91,6 +91,7 @@ def test_a_message_that_contains_it_is_found(index: EmbeddedIndex, query: str, t
         ("58", "5.8"),
         ("息", ""),
         ('"␞"', "保本"),
+        ('"本␞"', "保本"),
         ("e61", "保本"),
         ("-保本", "保本"),
         ("收益 -风险", "收益有风险"),
@@ -118,6 +119,12 @@ def test_since_is_included_and_until_is_not(index: EmbeddedIndex) -> None:
     times = {"since": NOON + 2, "until": NOON + 4}
     assert found(index, "保本", **times) == [3, 2]
     assert found(index, "", **times) == [3, 2]
+
+
+def test_the_very_first_place_of_a_millisecond_belongs_to_it(index: EmbeddedIndex) -> None:
+    index.write(CORP, 0, [document(SLOTS, "保本", NOON)], SLOTS)
+    assert found(index, "保本", until=NOON) == []
+    assert found(index, "保本", since=NOON) == [SLOTS]
 
 
 def test_times_before_the_epoch_and_beyond_every_calendar_keep_their_order(

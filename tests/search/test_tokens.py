@@ -3,7 +3,7 @@ import sys
 
 import apsw
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.search import tokens
@@ -41,6 +41,8 @@ def test_no_ascii_and_no_blank_is_left_in_a_shifted_character() -> None:
         assert not any(folded.isascii() or folded.isspace() for folded in tokens.shifted(char))
 
 
+@example(text="保本", phrase="本␞")
+@example(text="保␠", phrase="保 ")
 @given(text=texts, phrase=texts)
 def test_fts5_finds_exactly_what_is_contained(
     engine: apsw.Connection, text: str, phrase: str
