@@ -12,6 +12,7 @@ import app.search.api
 from app import __version__, health, worker
 from app.access.api import Gate
 from app.bootstrap import Services, findings_of
+from app.capture.envelope import content_of
 from app.foundation import http, metrics
 from app.foundation.http import PROBLEMS, BodyLimit
 
@@ -46,7 +47,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.people.api.routes(services.people, gate),
         app.capture.api.routes(services.capture, db, gate),
         app.search.api.routes(db, services.index, findings_of, gate),
-        app.archive.api.routes(db, services.keyring, gate),
+        app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, gate),
     ):
         router.include_router(routes)

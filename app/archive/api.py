@@ -1,10 +1,12 @@
 """One message: itself, its surroundings, its exact bytes. Every look is audited before the answer."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from app.access import Action, Caller, Event, record
 from app.access.api import Gate
@@ -60,9 +62,10 @@ class MessageOut(BaseModel):
 
 
 class OneMessage(MessageOut):
-    """One message opened; `digest` is the hex SHA-256 of its raw bytes."""
+    """One message opened; `digest` is the hex SHA-256 of its raw bytes, `content` what belongs to its kind."""
 
     digest: str
+    content: dict[str, Any]
 
 
 class Context(BaseModel):
@@ -73,9 +76,9 @@ class Context(BaseModel):
     has_after: bool
 
 
-def shown(message: Message, recalls: dict[tuple[int, str], tuple[int, int]]) -> dict[str, Any]:
-    """The fields of `MessageOut`."""
-    place = recalls.get((message.corp_id, message.source_msg_id))
+def shown(message: Message, recalls: dict[tuple[int, str, str], tuple[int, int]]) -> dict[str, Any]:
+    """The fields of `MessageOut`; `recalls` is what `recalled_by` found."""
+    place = recalls.get((message.corp_id, message.source, message.source_msg_id))
     return {
         "id": message.id,
         "seq": message.seq,
@@ -103,9 +106,16 @@ def shown(message: Message, recalls: dict[tuple[int, str], tuple[int, int]]) -> 
     }
 
 
-def routes(db: Database, keyring: KeyRing, gate: Gate) -> APIRouter:
-    """Routes of the archive room."""
+ContentOf = Callable[[bytes, str], dict[str, Any]]
+
+
+def routes(db: Database, keyring: KeyRing, content_of: ContentOf, gate: Gate) -> APIRouter:
+    """Routes of the archive room. `content_of(raw, source)` reads what belongs to a message's kind."""
     router = APIRouter(prefix="/messages", tags=["消息"])
+
+    def raw_of(connection: Connection, message: Message) -> bytes:
+        number = record_id(message.corp_id, message.seq)
+        return read_raw(connection, keyring, number, message.corp)
 
     def audited(event: Event, caller: Caller, subject: str) -> None:
         with db.write() as connection:
@@ -119,7 +129,8 @@ def routes(db: Database, keyring: KeyRing, gate: Gate) -> APIRouter:
         with db.read() as connection:
             message = read_one(connection, name, caller.scope)
             recalls = recalled_by(connection, [message])
-        return OneMessage(**shown(message, recalls), digest=message.digest.hex())
+            content = content_of(raw_of(connection, message), message.source)
+        return OneMessage(**shown(message, recalls), digest=message.digest.hex(), content=content)
 
     @router.get("/{name}/context", summary="一条消息的上下文")
     def open_context(
@@ -148,9 +159,7 @@ def routes(db: Database, keyring: KeyRing, gate: Gate) -> APIRouter:
         audited(Event.MESSAGE_RAW, caller, name)
         with db.read() as connection:
             message = read_one(connection, name, caller.scope)
-            raw = read_raw(
-                connection, keyring, record_id(message.corp_id, message.seq), message.corp
-            )
+            raw = raw_of(connection, message)
         headers = {"Content-Disposition": f'attachment; filename="{message.id}.raw"'}
         return Response(raw, media_type="application/octet-stream", headers=headers)
 

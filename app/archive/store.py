@@ -22,7 +22,9 @@ from app.foundation.errors import NotFound
 from app.people import corp_codes, visible_departments
 from app.people.models import Employee, Membership
 
-_SPANS = 100  # conversations in one statement; SQLite limits the depth of an expression
+_SPANS = (
+    100  # conversations, or messages, in one statement; SQLite limits the depth of an expression
+)
 
 
 class MessageNotFound(NotFound):
@@ -75,7 +77,11 @@ def parse_message_id(name: str) -> tuple[int, int]:
     corp, _, seq = rest.partition("_")
     if head != "msg" or not (corp.isascii() and corp.isdigit() and seq.isascii() and seq.isdigit()):
         raise MessageNotFound
-    if len(corp) > 6 or len(seq) > 12 or int(seq) >> SEQ_BITS:  # noqa: PLR2004  (beyond any id)
+    if len(corp) > 6 or len(seq) > 13 or int(seq) >> SEQ_BITS:  # noqa: PLR2004  (beyond any id)
+        raise MessageNotFound
+    if name != message_id(
+        int(corp), int(seq)
+    ):  # one message, one name: the audit trail is searched by it
         raise MessageNotFound
     return int(corp), int(seq)
 
@@ -158,22 +164,35 @@ def windows(connection: Connection, spans: Mapping[int, tuple[int, int]]) -> lis
     return list(found.values())
 
 
+def conversation_named(connection: Connection, name: str) -> int | None:
+    """The number of a conversation given by that number or by its room's id; a room's id goes first."""
+    query = select(Conversation.id).where(Conversation.external_id == name).limit(1)
+    number = connection.execute(query).scalar()
+    if number is None and name.isascii() and name.isdigit():
+        return int(name)
+    return number
+
+
 def recalled_by(
     connection: Connection, messages: Sequence[Message]
-) -> dict[tuple[int, str], tuple[int, int]]:
-    """Which of the messages were recalled: (corp, source id) to the place of the recall."""
-    query = select(Record.corp_id, Record.recalls, Record.id).where(
-        or_(
+) -> dict[tuple[int, str, str], tuple[int, int]]:
+    """Which of the messages were recalled: (corp, source, source id) to the place of the first recall.
+
+    A recall takes back what its own source has sent.
+    """
+    found: dict[tuple[int, str, str], tuple[int, int]] = {}
+    for part in chunks(messages, _SPANS):
+        wanted = or_(
             *(
                 and_(Record.corp_id == message.corp_id, Record.recalls == message.source_msg_id)
-                for message in messages
+                for message in part
             )
         )
-    )
-    if not messages:
-        return {}
-    rows = connection.execute(query)
-    return {(row.corp_id, row.recalls): position_of(row.id) for row in rows}
+        query = select(Record.id, Record.source, Record.recalls).where(wanted).order_by(Record.id)
+        for row in connection.execute(query):
+            corp_id, seq = position_of(row.id)
+            found.setdefault((corp_id, row.source, row.recalls), (corp_id, seq))
+    return found
 
 
 def audience_of(

@@ -15,6 +15,7 @@ from app.people.models import Client, Corp, Department, Employee, Group, Members
 Kept: TypeAlias = Row[*tuple[Any, ...]]
 Span: TypeAlias = tuple[int, int, int | None]  # department, start, end (Unix milliseconds)
 
+_DIGITS = 17  # more than any row number has
 _STATEMENT_IDS = 500  # ids in one statement; SQLite's oldest limit is 999 parameters
 
 
@@ -167,6 +168,18 @@ def names(
             query = select(key, name).where(corp == corp_id, key.in_(part), name != "")
             found |= {(kind, row[0]): row[1] for row in connection.execute(query)}
     return {pair: found[folded] for pair, folded in asked.items() if folded in found}
+
+
+def departments_named(connection: Connection, names: Iterable[str]) -> frozenset[int]:
+    """The rows of departments given by number or by code."""
+    wanted = list(names)
+    numbers = [
+        int(name) for name in wanted if name.isascii() and name.isdigit() and len(name) <= _DIGITS
+    ]
+    query = select(Department.id).where(
+        or_(Department.code.in_(wanted), Department.id.in_(numbers))
+    )
+    return frozenset(connection.execute(query).scalars())
 
 
 def subtree(connection: Connection, departments: Iterable[int]) -> frozenset[int]:

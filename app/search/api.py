@@ -14,16 +14,18 @@ from app.access.api import Gate
 from app.archive.api import MessageOut, shown
 from app.archive.domain import Direction
 from app.archive.models import record_id
-from app.archive.store import read_many, recalled_by
+from app.archive.store import conversation_named, read_many, recalled_by
 from app.foundation.clock import to_ms
 from app.foundation.database import Database
 from app.foundation.errors import BadInput
-from app.people import employee_userid, subtree, visible_departments
+from app.people import departments_named, employee_userid, subtree, visible_departments
 from app.search import query as language
 from app.search import tokens
 from app.search.domain import Page, Row
 from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters
+
+NOWHERE = -1  # a number that no row has: what is asked for does not exist
 
 
 class NothingAsked(BadInput):
@@ -83,8 +85,8 @@ class Asked(BaseModel):
     q: str = ""
     adviser: list[str] = []
     client: list[str] = []
-    department: list[int] = []
-    conversation: int | None = None
+    department: list[str] = []
+    conversation: str | None = None
     direction: Direction | None = None
     kind: str | None = None
     category: list[str] = []
@@ -138,12 +140,11 @@ def routes(db: Database, index: EmbeddedIndex, findings_of: FindingsOf, gate: Ga
 
 
 def _filters(connection: Connection, asked: Asked, scope: Scope) -> Filters:
-    departments = subtree(connection, asked.department) if asked.department else frozenset[int]()
     return Filters(
         advisers=tuple(name.lower() for name in asked.adviser),
         clients=tuple(asked.client),
-        departments=tuple(sorted(departments)) or tuple(asked.department),
-        conversation=asked.conversation,
+        departments=_departments(connection, asked.department),
+        conversation=_conversation(connection, asked.conversation),
         direction=asked.direction,
         kind=asked.kind,
         since=_ms(asked.since),
@@ -155,6 +156,22 @@ def _filters(connection: Connection, asked: Asked, scope: Scope) -> Filters:
         visible_departments=visible_departments(connection, scope),
         visible_employees=_own(connection, scope),
     )
+
+
+def _departments(connection: Connection, names: Sequence[str]) -> tuple[int, ...]:
+    """The departments meant, by number or code, with everything under them."""
+    if not names:
+        return ()
+    found = subtree(connection, departments_named(connection, names))
+    return tuple(sorted(found)) or (NOWHERE,)
+
+
+def _conversation(connection: Connection, name: str | None) -> int | None:
+    """The conversation meant, by our number or the room's own id."""
+    if name is None:
+        return None
+    number = conversation_named(connection, name)
+    return NOWHERE if number is None else number
 
 
 def _own(connection: Connection, scope: Scope) -> frozenset[str] | None:
