@@ -1,29 +1,35 @@
 """The demonstration: a small invented trust company, pushed in through the real ingestion API.
 
-What was made up on the first start (logins, the last day of the talk) stands in `sample.json` in the data folder,
-so that a second start serves at once and pushes nothing twice.
+What is made up on the first start (the passwords, the last day of the talk) is written to `sample.json` in the data
+folder before anything else, so that a start that was cut short goes on where it stopped, and a later one serves at
+once. `sample.json.done` says that the whole talk is in.
 """
 
+import contextlib
 import datetime as dt
 import json
 import secrets
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
 from app import operate
 from app.access import OPERATOR, Role
+from app.access.service import LoginTaken
 from app.bootstrap import Services, open_services
 from app.foundation import clock
 from app.foundation.files import write_new
 from app.foundation.settings import Settings
-from app.people import corp_ids, employee_id
+from app.people import corp_ids, departments_at, employee_id
 from app.sample import Company, company, messages, ndjson, people, push
 from app.serve import serve
 
 NOTES = "sample.json"
+DONE = "sample.json.done"
 LOGINS = {
     Role.OFFICER: ("officer", "合规专员（样例）"),
     Role.SUPERVISOR: ("supervisor", "主管（样例）"),
@@ -36,67 +42,93 @@ _say = Console(highlight=False)
 
 
 def run(settings: Settings, count: int) -> None:
-    """Prepare once, then serve; the talk goes in while the server already answers."""
-    notes = settings.data / NOTES
-    if not notes.exists():
-        with open_services(settings, migrate=True) as services:
-            write_new(notes, json.dumps(_prepare(services)).encode())
-    known = json.loads(notes.read_text())
-    serve(settings, on_ready=partial(_greet, settings, known, count))
+    """Prepare what is missing, then serve; the talk goes in while the server already answers."""
+    if (settings.data / DONE).exists():
+        serve(settings, on_ready=partial(_greet, settings))
+        return
+    with open_services(settings, migrate=True) as services:
+        notes = _notes(settings.data / NOTES)
+        token = _prepare(services, notes)
+    serve(settings, on_ready=partial(_fill, settings, token, notes["until"], count))
 
 
-def _prepare(services: Services) -> dict[str, Any]:
-    """Make the people, one login per role and the token of the push; gives what must be remembered."""
-    today = clock.now().date()
-    operate.first_administrator(services)
+def _notes(path: Path) -> dict[str, Any]:
+    """The last day of the talk and the password of each login, made up the first time."""
+    if not path.exists():
+        made = {
+            "until": clock.now().date().isoformat(),
+            "logins": {login: secrets.token_urlsafe(9) for login, _ in LOGINS.values()},
+        }
+        write_new(path, json.dumps(made).encode())
+    known: dict[str, Any] = json.loads(path.read_text())
+    return known
+
+
+def _prepare(services: Services, notes: dict[str, Any]) -> str:
+    """Make the people and one login per role, as far as they are missing; gives a token for the push."""
     invented = company()
-    operate.import_people(services, json.dumps(people(invented, today)))
-    logins = {name: secrets.token_urlsafe(9) for name, _ in LOGINS.values()}
+    document = json.dumps(people(invented, dt.date.fromisoformat(notes["until"])))
+    operate.import_people(services, document, kind=None, corp=None)
+    employee, department = _adviser(services, invented)
     for role, (login, shown) in LOGINS.items():
-        services.access.create_user(
-            OPERATOR,
-            login=login,
-            name=shown,
-            password=logins[login],
-            employee_id=_employee(services, invented) if role is Role.ADVISER else None,
-            roles=[(role, None)],
-        )
-    token = operate.create_token(services, "样例数据", ["ingest"])["token"]
-    return {"until": today.isoformat(), "logins": logins, "token": token}
+        with contextlib.suppress(LoginTaken):
+            services.access.create_user(
+                OPERATOR,
+                login=login,
+                name=shown,
+                password=notes["logins"][login],
+                employee_id=employee if role is Role.ADVISER else None,
+                roles=[(role, department if role is Role.SUPERVISOR else None)],
+            )
+    return str(operate.create_token(services, "样例数据", ["ingest"])["token"])
 
 
-def _employee(services: Services, invented: Company) -> int | None:
-    """The row of the first adviser, whose own conversations the sample adviser sees."""
+def _adviser(services: Services, invented: Company) -> tuple[int, int]:
+    """The rows of the first adviser, as whom the adviser signs in, and of the department the supervisor leads."""
+    userid = invented.assignments[0].employee
     with services.db.read() as connection:
         corp_id = corp_ids(connection, [invented.code])[invented.code]
-        return employee_id(connection, corp_id, invented.assignments[0].employee)
+        employee = employee_id(connection, corp_id, userid)
+        if employee is None:
+            raise LookupError(userid)  # the import just above has made her
+        departments = departments_at(connection, corp_id, [userid], clock.now())[userid]
+        return employee, min(departments)
 
 
-def _greet(settings: Settings, known: dict[str, Any], count: int) -> None:
-    """Push the talk unless it is there, then tell where to look."""
-    url = f"http://127.0.0.1:{settings.port}"
-    done = settings.data / f"{NOTES}.done"
-    if not done.exists():
-        _push(url, known, count)
-        write_new(done, b"")
-    table = Table("角色", "登录名", "口令", title=f"留痕样例：{url}")
-    for _, (login, shown) in LOGINS.items():
-        table.add_row(shown, login, known["logins"][login])
+def _greet(settings: Settings) -> None:
+    """Tell where to look and how to sign in."""
+    logins = json.loads((settings.data / NOTES).read_text())["logins"]
+    table = Table("角色", "登录名", "口令", title=f"留痕样例：{_url(settings)}")
+    for login, shown in LOGINS.values():
+        table.add_row(shown, login, logins[login])
     _say.print(table)
 
 
-def _push(url: str, known: dict[str, Any], count: int) -> None:
-    until = dt.datetime.combine(
-        dt.date.fromisoformat(known["until"]), dt.time(), dt.timezone(dt.timedelta(hours=8))
-    )
-    lines = ndjson(messages(company(), until, count))
+def _fill(settings: Settings, token: str, until: str, count: int) -> None:
+    """Greet, then push the talk; what a push that was cut short has left is pushed at the next start."""
+    _greet(settings)
+    try:
+        _push(_url(settings), token, until, count)
+    except httpx.HTTPError as error:
+        _say.print(f"样例消息没有推完（{type(error).__name__}）；再次启动会接着推入")
+        return
+    write_new(settings.data / DONE, b"")
+
+
+def _push(url: str, token: str, until: str, count: int) -> None:
+    midnight = dt.datetime.fromisoformat(f"{until}T00:00:00+08:00")
+    lines = ndjson(messages(company(), midnight, count))
     with _say.status("正在经接口推入样例消息") as status:
         pushed = push(
             url,
-            known["token"],
+            token,
             lines,
             on_progress=lambda so_far: status.update(f"已推入 {so_far.total} / {count} 条"),
         )
     _say.print(f"样例消息：新入档 {pushed.accepted}，重复 {pushed.duplicate}")
 
 
+def _url(settings: Settings) -> str:
+    """Where this machine reaches the server."""
+    host = settings.host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  (recognised, not listened on)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
