@@ -5,12 +5,13 @@ leftovers of a crash carry a `.part` name and are swept when the folder is opene
 """
 
 import contextlib
+import errno
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.foundation.errors import AppError
-from app.foundation.files import write_new
+from app.foundation.errors import AppError, Unavailable
+from app.foundation.files import make_folder, sync_folder, write_new
 
 
 class BlobDamaged(AppError):
@@ -32,14 +33,24 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        make_folder(folder)
+        for number in range(256):  # all at once, so that no `put` relies on a name not yet durable
+            (folder / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder)
         for leftover in folder.glob("*/.*.part"):
             leftover.unlink(missing_ok=True)
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes durably and give their name; keeping the same bytes again changes nothing."""
+        """Keep the bytes durably and give their name; keeping the same bytes again changes nothing.
+
+        Raises `Unavailable` when the disk does not take them.
+        """
         name = hashlib.sha256(data).hexdigest()
-        with contextlib.suppress(FileExistsError):
-            write_new(self._path(name), data)
+        try:
+            with contextlib.suppress(FileExistsError):
+                write_new(self._path(name), data)
+        except OSError as error:
+            raise Unavailable(_reason(error)) from error
         return name
 
     def get(self, name: str) -> bytes:
@@ -58,3 +69,9 @@ class BlobStore:
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "磁盘已满：请清理空间，无需重启"
+    return "附件目录暂不可写"

@@ -6,7 +6,8 @@ instant can corrupt the file), so a second writer must be impossible, not merely
 a second process out. PostgreSQL: ordinary pooled connections.
 
 `Database.write` is one transaction, `Database.read` one consistent snapshot. A database that cannot be
-reached or whose disk is full is answered with `Unavailable`; nothing of the transaction remains.
+reached, is too busy or whose disk is full is answered with `Unavailable`; nothing of the transaction remains.
+Only a connection lost in the very commit leaves that open, so whoever repeats must be idempotent.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -37,19 +38,32 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from app.foundation import clock
 from app.foundation.errors import Unavailable
+from app.foundation.files import make_folder
 
 T = TypeVar("T")
 Row: TypeAlias = Any
 WRITER_PATIENCE = 30.0  # seconds a writer waits for the one before it
+CONNECT_PATIENCE = 10  # seconds for a server that does not answer
 SQLITE_VALUES = 500  # looked up by one statement
 SQLITE_ROWS = 250  # inserted by one statement
 SQLITE_PARAMETERS = 32_000  # in one statement; the library allows 32,766
 _TOPICS = "liuhen_topics"  # where a connection remembers what to announce after its commit
+_ACTS = "liuhen_acts"  # and what else to do then
+_SQLITE_LOST = {  # what the machine did to us; every other error is our own
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
 
 
 class FolderInUse(Unavailable):
@@ -126,12 +140,12 @@ class Database:
         self._writer_turn = threading.Lock()
         if self.is_sqlite:
             path = Path(url.removeprefix("sqlite:///"))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._writer, self._reader = _sqlite_writer(path), _sqlite_reader(path)
+            with _named_failures(), self._writer.connect():
+                pass  # the writer opens first: it makes the file and recovers it after a crash
         else:
-            self._writer = self._reader = create_engine(
-                url, pool_size=20, max_overflow=20, pool_pre_ping=True, pool_timeout=WRITER_PATIENCE
-            )
+            self._writer = self._reader = _postgresql(url)
             self._listener = _Listener(url, self.bell)
 
     @contextmanager
@@ -139,7 +153,10 @@ class Database:
         """One transaction, committed when the block ends well; announcements ring after the commit."""
         with self._turn(), _named_failures(), self._writer.begin() as connection:
             connection.info[_TOPICS] = topics = set[str]()
+            connection.info[_ACTS] = acts = list[Callable[[], None]]()
             yield connection
+        for act in acts:
+            act()
         for topic in topics:
             self.bell.ring(topic)
 
@@ -188,6 +205,11 @@ def announce(connection: Connection, topic: str) -> None:
     connection.info[_TOPICS].add(topic)
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_notify('liuhen', :topic)"), {"topic": topic})
+
+
+def after_commit(connection: Connection, act: Callable[[], None]) -> None:
+    """Call `act` in this process once this transaction has committed; never when it fails."""
+    connection.info[_ACTS].append(act)
 
 
 def exclusive(connection: Connection, name: str) -> None:
@@ -249,14 +271,27 @@ def bulk_insert(
             statement = f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * len(part))}"  # noqa: S608
             connection.exec_driver_sql(statement, tuple(itertools.chain.from_iterable(part)))
         return
+    statement = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)"
+    try:
+        _copy(connection, statement, list(columns.values()), rows)
+    except psycopg.Error as error:  # named as SQLAlchemy names it everywhere else
+        raise _wrapped(connection, statement, error) from error
+
+
+def _copy(
+    connection: Connection, statement: str, types: list[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
-        copy.set_types(list(columns.values()))
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
         for values in rows:
             copy.write_row(values)
+
+
+def _wrapped(connection: Connection, statement: str, error: psycopg.Error) -> BaseException:
+    return DBAPIError.instance(
+        statement, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+    )
 
 
 def select_in(
@@ -292,7 +327,7 @@ def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
 @contextmanager
 def hold_folder(folder: Path) -> Generator[None]:
     """Keep every other process from serving this data folder; raises `FolderInUse` with its number."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / "liuhen.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -309,24 +344,50 @@ def hold_folder(folder: Path) -> Generator[None]:
 
 @contextmanager
 def _named_failures() -> Generator[None]:
-    """Turn a lost or full database into `Unavailable`; leave every other error as it is."""
+    """Turn a lost, busy or full database into `Unavailable`; leave every other error as it is."""
     try:
         yield
-    except OperationalError as error:
-        raise Unavailable(_reason(error)) from error
+    except PoolExhausted as error:
+        raise Unavailable("数据库正忙，请稍后重试") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _is_lost(error):
             raise Unavailable(_reason(error)) from error
         raise
-    except psycopg.OperationalError as error:  # inside COPY, past SQLAlchemy's wrapping
-        raise Unavailable("数据库连接中断") from error
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Python's sqlite3 calls a wrong statement an OperationalError too."""
+    code = _sqlite_code(error)
+    return isinstance(error, OperationalError) and (code is None or code in _SQLITE_LOST)
 
 
 def _reason(error: DBAPIError) -> str:
-    words = str(error.orig)
-    if "full" in words or "No space" in words:
+    code = _sqlite_code(error)
+    if code == sqlite3.SQLITE_FULL or isinstance(error.orig, psycopg.errors.DiskFull):
         return "磁盘已满：请清理空间，无需重启"
-    return "数据库暂不可用" if "locked" not in words else "数据库正忙，请稍后重试"
+    is_busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    if is_busy or isinstance(error.orig, psycopg.errors.LockNotAvailable):
+        return "数据库正忙，请稍后重试"
+    return "数据库暂不可用"
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    """SQLite's primary result code; None for another database."""
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _postgresql(url: str) -> Engine:
+    patience = f"-c lock_timeout={round(WRITER_PATIENCE * 1000)}"
+    return create_engine(
+        url,
+        pool_size=20,
+        max_overflow=20,
+        pool_pre_ping=True,
+        pool_timeout=WRITER_PATIENCE,
+        hide_parameters=True,
+        connect_args={"connect_timeout": CONNECT_PATIENCE, "options": patience},
+    )
 
 
 def _sqlite_writer(path: Path) -> Engine:
@@ -344,13 +405,13 @@ def _sqlite_writer(path: Path) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool, hide_parameters=True)
     _begin_with(engine, "BEGIN IMMEDIATE")
     return engine
 
 
 def _sqlite_reader(path: Path) -> Engine:
-    address = f"file:{path.resolve().as_posix()}?mode=ro"
+    address = f"{path.resolve().as_uri()}?mode=ro"  # a URI: `#`, `?` and `%` may be in the path
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -361,7 +422,12 @@ def _sqlite_reader(path: Path) -> Engine:
         return connection
 
     engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=40, max_overflow=10
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=40,
+        max_overflow=10,
+        hide_parameters=True,
     )
     _begin_with(engine, "BEGIN")
     return engine
@@ -415,6 +481,7 @@ __all__ = [
     "Database",
     "FolderInUse",
     "UtcDateTime",
+    "after_commit",
     "announce",
     "bulk_insert",
     "chunks",

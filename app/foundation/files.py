@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Create `path` with exactly `data`, durably; FileExistsError when it is already there.
+    """Create `path` with exactly `data`, durably; FileExistsError when it is already there, durably too.
 
     Each step prevents one loss: writing aside, a half file under the real name; fsync before the link, a
     real name over unwritten bytes; link instead of rename, overwriting; fsync of the folder, a file that
@@ -19,9 +19,8 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         _write_synced(aside, data, mode)
         os.link(aside, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
-    sync_folder(path.parent)
+        aside.unlink(missing_ok=True)
+        sync_folder(path.parent)  # also of a name that another writer has linked but not yet synced
 
 
 def make_folder(folder: Path) -> None:

@@ -188,17 +188,29 @@ class Runner:
             drop_lease(self._db, self.follower.name, self._holder)
 
     def advance(self) -> bool:
-        """Take one step in every log that has grown; False when there was nothing to do."""
-        moved = False
+        """Take one step in every log that has grown; False when none moved.
+
+        A log that cannot go on does not hold up the others; its error is raised after them.
+        """
+        moved, failure = False, None
         for corp_id, end in self._tails().items():
-            after = self.follower.position(corp_id)
-            if after < end and not self._stopping.is_set():
-                began = clock.now_ms()
-                reached = self.follower.step(corp_id, after, end)
-                metrics.FOLLOWER_RECORDS.labels(self.follower.name).inc(reached - after)
-                self._give_way((clock.now_ms() - began) / 1000)
-                moved = True
+            try:
+                moved |= self._step(corp_id, end)
+            except Exception as error:  # noqa: BLE001  (raised below)
+                failure = failure or error
+        if failure:
+            raise failure
         return moved
+
+    def _step(self, corp_id: int, end: int) -> bool:
+        after = self.follower.position(corp_id)
+        if after >= end or self._stopping.is_set():
+            return False
+        began = clock.now_ms()
+        reached = self.follower.step(corp_id, after, end)
+        metrics.FOLLOWER_RECORDS.labels(self.follower.name).inc(reached - after)
+        self._give_way((clock.now_ms() - began) / 1000)
+        return reached > after
 
     def _leased(self) -> bool:
         """Renew at half time, so that a steady runner seldom writes for it."""

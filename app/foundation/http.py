@@ -21,14 +21,8 @@ from app.foundation import ids, logs, metrics
 from app.foundation.errors import AppError, BadInput, Forbidden, NotFound, NotSignedIn, TooLarge
 
 PROBLEM = "application/problem+json"
-SMALL_BODY = 1024 * 1024  # bytes; routes that take more read it by `bounded_body`
+SMALL_BODY = 1024 * 1024  # bytes; routes that take more are named to `BodyLimit`
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_CODES: dict[int, type[AppError]] = {
-    400: BadInput,
-    401: NotSignedIn,
-    403: Forbidden,
-    404: NotFound,
-}
 
 
 class MethodNotAllowed(AppError):
@@ -45,6 +39,12 @@ class InvalidFields(AppError):
     code = "invalid_fields"
     title = "参数不符合要求"
     status = 422
+
+
+_CODES: dict[int, type[AppError]] = {
+    kind.status: kind
+    for kind in (BadInput, NotSignedIn, Forbidden, NotFound, MethodNotAllowed, TooLarge)
+}
 
 
 class Problem(BaseModel):
@@ -108,10 +108,12 @@ async def _answer_app_error(request: Request, error: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    if error.status_code == MethodNotAllowed.status:
-        return problem(MethodNotAllowed(), request_id(request))
+    if isinstance(error.__cause__, AppError):  # FastAPI wraps whatever reading the body raises
+        return problem(error.__cause__, request_id(request))
     kind = _CODES.get(error.status_code, BadInput)
-    return problem(kind(), request_id(request))
+    answer = problem(kind(), request_id(request))
+    answer.headers.update(error.headers or {})  # `Allow` of a 405
+    return answer
 
 
 async def _answer_invalid_fields(request: Request, error: Exception) -> Response:
@@ -140,12 +142,12 @@ class Bookkeeping:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=known_as)
         began = time.perf_counter()
-        status = 500
+        status, has_begun = 500, False
 
         async def send_named(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_begun = message["status"], True
                 message["headers"] = [*message["headers"], (b"x-request-id", known_as.encode())]
             await send(message)
 
@@ -153,7 +155,7 @@ class Bookkeeping:
             await self._app(scope, receive, send_named)
         except Exception as error:  # noqa: BLE001  (whatever it is, the caller gets one shape)
             logs.get(__name__).error("request_failed", exc_info=error)
-            if status == 500:  # noqa: PLR2004  (no answer has begun yet)
+            if not has_begun:
                 await problem(AppError(), known_as)(scope, receive, send_named)
         finally:
             _note(scope, status, time.perf_counter() - began)

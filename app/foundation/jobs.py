@@ -2,7 +2,8 @@
 
 Done at least once, so every handler must be idempotent by its key. One job per (kind, key) ever exists. A
 failure waits longer each time and ends as a dead letter that stays visible until somebody retries it. A worker
-that dies in the middle loses its claim after `CLAIM`; the job is then taken again.
+that dies in the middle loses its claim after `CLAIM`; the job is then taken again, which counts as an attempt.
+Work that takes longer than `CLAIM` may be begun a second time beside the first.
 """
 
 import threading
@@ -11,7 +12,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Connection, Index, Integer, String, func, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    String,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation import clock, logs
@@ -122,10 +133,13 @@ def claim(connection: Connection, worker: str, kinds: Sequence[str]) -> list[Cla
         .order_by(Job.run_at)
         .limit(BATCH)
         .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer and ignores it
+        .cte(
+            "due"
+        )  # evaluated once; as a mere subquery PostgreSQL may evaluate it, limit and all, per row
     )
     taken = connection.execute(
         update(Job)
-        .where(Job.id.in_(due.scalar_subquery()))
+        .where(Job.id.in_(select(due.c.id)))
         .values(
             state=JobState.RUNNING,
             worker=worker,
@@ -138,17 +152,23 @@ def claim(connection: Connection, worker: str, kinds: Sequence[str]) -> list[Cla
 
 
 def finish(connection: Connection, job_id: int) -> None:
-    """Note that the work is done."""
-    _settle(connection, job_id, state=JobState.DONE, failure=None, ended_at=clock.now())
+    """Note that the work is done, whoever holds the claim by now."""
+    _settle(connection, Job.id == job_id, state=JobState.DONE, failure=None, ended_at=clock.now())
 
 
 def fail(connection: Connection, job: Claimed, failure: str, retry: Retry) -> None:
-    """Put the job back for later, or among the dead letters."""
-    wait = retry.wait(job.attempts)
+    """Put the job back for later, or among the dead letters; nothing when another holds the claim by now."""
+    wait, now = retry.wait(job.attempts), clock.now()
     if wait is None:
-        _settle(connection, job.id, state=JobState.DEAD, failure=failure, ended_at=clock.now())
+        _settle(connection, _held(job), state=JobState.DEAD, failure=failure, ended_at=now)
         return
-    _settle(connection, job.id, state=JobState.WAITING, failure=failure, run_at=clock.now() + wait)
+    _settle(connection, _held(job), state=JobState.WAITING, failure=failure, run_at=now + wait)
+
+
+def give_back(connection: Connection, jobs: Sequence[Claimed]) -> None:
+    """Leave claimed jobs that were not begun to whoever is free; it does not count as an attempt."""
+    for job in jobs:
+        _settle(connection, _held(job), state=JobState.WAITING, attempts=job.attempts - 1)
 
 
 def retry_dead(connection: Connection, job_id: int) -> None:
@@ -171,10 +191,13 @@ def counts(connection: Connection) -> dict[tuple[str, str], int]:
     return {(kind, state): number for kind, state, number in rows}
 
 
-def _settle(connection: Connection, job_id: int, **values: Any) -> None:
-    connection.execute(
-        update(Job).where(Job.id == job_id).values(worker=None, claimed_until=None, **values)
-    )
+def _held(job: Claimed) -> ColumnElement[bool]:
+    """Whether a claim still stands: every claim counts the attempts up."""
+    return (Job.id == job.id) & (Job.state == JobState.RUNNING) & (Job.attempts == job.attempts)
+
+
+def _settle(connection: Connection, which: ColumnElement[bool], **values: Any) -> None:
+    connection.execute(update(Job).where(which).values(worker=None, claimed_until=None, **values))
 
 
 class Worker:
@@ -204,10 +227,19 @@ class Worker:
                 jobs = claim(connection, self._name, list(self._handlers))
             if not jobs:
                 break
-            for job in jobs:
-                self._do(job)
-            done += len(jobs)
+            done += self._work_through(jobs)
         return done
+
+    def _work_through(self, jobs: Sequence[Claimed]) -> int:
+        """Do the jobs in hand while the claim surely stands, and give the others back."""
+        sure_until = clock.now() + CLAIM / 2
+        for number, job in enumerate(jobs):
+            if self._stopping.is_set() or clock.now() > sure_until:
+                with self._db.write() as connection:
+                    give_back(connection, jobs[number:])
+                return number
+            self._do(job)
+        return len(jobs)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -220,6 +252,10 @@ class Worker:
 
     def _do(self, job: Claimed) -> None:
         handler = self._handlers[job.kind]
+        if job.attempts > handler.retry.attempts:  # it has killed every worker that took it
+            with self._db.write() as connection:
+                fail(connection, job, "WorkerDied", handler.retry)
+            return
         try:
             handler.work(job.payload)
         except Exception as error:  # noqa: BLE001  (any failure of a handler is a retry)

@@ -11,7 +11,7 @@ import hmac
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +26,7 @@ from app.foundation.database import (
     Base,
     BigKey,
     UtcDateTime,
+    after_commit,
     bulk_insert,
     chunks,
     exclusive,
@@ -115,8 +116,8 @@ class Bucket:
 
     id: int
     suite: Suite
-    secret: bytes
-    cipher: Cipher
+    secret: bytes = field(repr=False)
+    cipher: Cipher = field(repr=False)
 
     def wrap(self, key: bytes, nonce: bytes) -> bytes:
         """`nonce` (12 random bytes) followed by the sealed key; 60 bytes in suite `intl`."""
@@ -140,7 +141,7 @@ def open_sealed(suite: Suite, key: bytes, sealed: bytes, about: bytes) -> bytes:
 def _decrypt(cipher: Cipher, nonce: bytes, data: bytes, about: bytes | None) -> bytes:
     try:
         return cipher.decrypt(nonce, data, about)
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # ValueError: cut so short that even the nonce is missing
         raise KeyUnusable from None
 
 
@@ -153,16 +154,20 @@ class KeyRing:
         self._open: OrderedDict[str, Bucket] = OrderedDict()
 
     def buckets(self, connection: Connection, names: Iterable[str]) -> dict[str, Bucket]:
-        """Open the named buckets, making those that are new in the caller's transaction."""
+        """Open the named buckets, making those that are new in the caller's writing transaction.
+
+        Raises `KeyUnusable` when one has been destroyed.
+        """
         wanted = set(names)
-        found = {name: self._open[name] for name in wanted if name in self._open}
+        found = {name: bucket for name in wanted if (bucket := self._open.get(name))}
         missing = sorted(wanted - found.keys())
         if not missing:
             return found
         loaded = self._load(connection, missing)
         fresh = [name for name in missing if name not in loaded]
-        self._remember(loaded)  # but not the fresh ones: their transaction may yet fail
-        return found | loaded | self._make(connection, fresh)
+        opened = loaded | self._make(connection, fresh)
+        after_commit(connection, lambda: self._remember(opened))  # a failed one leaves nothing
+        return found | opened
 
     def by_id(self, connection: Connection, ids: Iterable[int]) -> dict[int, Bucket]:
         """Open buckets by number; those destroyed or unknown are left out."""
@@ -206,8 +211,11 @@ class KeyRing:
         return nonce + self._root.encrypt(nonce, key, name.encode())
 
     def _unwrap(self, number: int, name: str, suite: int, wrapped: bytes) -> Bucket:
+        known = SUITES.get(suite)
+        if known is None:
+            raise KeyUnusable(f"密钥 {number} 的密码套件 {suite} 本程序不支持")
         secret = _decrypt(self._root, wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name.encode())
-        return Bucket(number, SUITES[suite], secret, SUITES[suite].cipher(secret))
+        return Bucket(number, known, secret, known.cipher(secret))
 
     def _remember(self, loaded: dict[str, Bucket]) -> None:
         self._open.update(loaded)
@@ -228,6 +236,8 @@ def load_root(path: Path, connection: Connection) -> bytes:
 def _read_root(path: Path) -> bytes:
     try:
         root = bytes.fromhex(path.read_text().strip())
+    except OSError as error:
+        raise RootKeyMissing(f"无法读取 {path}：{error.strerror}") from error
     except ValueError:
         root = b""
     if len(root) != ROOT_BYTES:

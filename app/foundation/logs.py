@@ -4,8 +4,10 @@ Exceptions are logged by type and place, never by message: a database error quot
 given, and those are people's words.
 """
 
+import errno
 import logging
 import sys
+import threading
 import traceback
 from types import TracebackType
 from typing import Any
@@ -18,7 +20,7 @@ ALLOWED = frozenset(
         "event",
         "level",
         "timestamp",
-        "logger",
+        "module",
         "request_id",
         "actor",
         "route",
@@ -85,7 +87,23 @@ def configure(level: str, style: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)
+    level_of_libraries = max(number, logging.WARNING)
+    logging.basicConfig(level=level_of_libraries, handlers=[_Libraries()], force=True)
+    threading.excepthook = _note_thread
+
+
+class _Libraries(logging.Handler):
+    """Passes on which library complains, where and by which exception; its words may quote content."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else record.msg
+        level = logging.ERROR if record.levelno >= logging.ERROR else logging.WARNING
+        where = f"{record.filename}:{record.lineno}"
+        get(record.name).log(level, "library", where=where, exc_info=error)
+
+
+def _note_thread(failed: threading.ExceptHookArgs) -> None:
+    get(__name__).error("thread_failed", exc_info=failed.exc_value)
 
 
 def keep_allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -94,21 +112,30 @@ def keep_allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type and the place in our code it came through."""
+    """Replace an exception by its type and the places it came through."""
     error = event.pop("exc_info", None)
+    if error is True:  # as `log.exception` passes it
+        error = sys.exc_info()[1]
     if isinstance(error, BaseException):
         event["error"] = _kinds(error)
-        event["where"] = _places(error.__traceback__)
+        event["where"] = _places(error.__traceback__) or event.get("where", "-")
     return event
 
 
 def _kinds(error: BaseException) -> str:
-    names = [type(error).__name__]
+    names = [_kind(error)]
     cause = error.__cause__
     while cause is not None:
-        names.append(type(cause).__name__)
+        names.append(_kind(cause))
         cause = cause.__cause__
     return " < ".join(names)
+
+
+def _kind(error: BaseException) -> str:
+    """The type, and of a system error its symbol: `OSError(EADDRINUSE)`."""
+    number = getattr(error, "errno", None)
+    symbol = errno.errorcode.get(number) if isinstance(number, int) else None
+    return f"{type(error).__name__}({symbol})" if symbol else type(error).__name__
 
 
 def _places(trace: TracebackType | None) -> str:

@@ -33,10 +33,14 @@ def migrate(db: Database) -> None:
 
 def check(connection: Connection) -> None:
     """Raise `SchemaOutdated` unless the database is at this version's schema."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
     found = MigrationContext.configure(connection).get_current_revision()
-    if found != head:
-        raise SchemaOutdated(f"数据库为 {found}，程序需要 {head}；请运行 liuhen init")
+    if found == head:
+        return
+    is_older = found in {None, *(script.revision for script in scripts.walk_revisions())}
+    advice = "请运行 liuhen init" if is_older else "请使用更新的程序版本"
+    raise SchemaOutdated(f"数据库为 {found}，程序需要 {head}；{advice}")
 
 
 def append_only(connection: Connection, table: str) -> None:
@@ -73,5 +77,6 @@ _GUARDS = {
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(next(p for p in _PLACES if p.is_dir())))
+    place = str(next(p for p in _PLACES if p.is_dir()))
+    config.set_main_option("script_location", place.replace("%", "%%"))  # it interpolates
     return config

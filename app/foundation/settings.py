@@ -1,9 +1,9 @@
 """Every setting of the product, read from `LIUHEN_*` variables or `.env`; `.env.example` explains each."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
@@ -11,7 +11,9 @@ from sqlalchemy.engine import make_url
 class Settings(BaseSettings):
     """What an operator may choose. Field `x` is the variable `LIUHEN_X`."""
 
-    model_config = SettingsConfigDict(env_prefix="LIUHEN_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LIUHEN_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     data: Path = Field(Path("data"), description="数据目录：数据库、索引、附件都在其中")
     keys_url: str = Field(
@@ -37,6 +39,14 @@ class Settings(BaseSettings):
     time_zone: str = Field("Asia/Shanghai", description="界面与统计使用的时区")
     ingest_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="一次推送的最大字节数")
     search_timeout_seconds: float = Field(2.0, gt=0, description="一次检索的最长秒数")
+
+    @model_validator(mode="after")
+    def _keep_key_apart(self) -> Self:
+        if "://" in self.keys_url.removeprefix("file://"):
+            raise ValueError("LIUHEN_KEYS_URL 只支持 file:// 地址")
+        if self.root_key_file.resolve().is_relative_to(self.data.resolve()):
+            raise ValueError("LIUHEN_KEYS_URL 指向的根密钥文件须在数据目录之外")
+        return self
 
     @property
     def database(self) -> str:
