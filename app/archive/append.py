@@ -11,10 +11,12 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
 
 from app.archive import quarantine
 from app.archive.domain import Direction, Envelope, Party, direction_of
@@ -42,6 +44,7 @@ from app.people import KnownPeople, corp_ids, note_parties
 
 TURN_SIZE = 2_000  # messages one turn commits at most
 LARGE_TURN = 100  # messages; after such a turn followers give way
+UNSTORABLE = (DataError, OverflowError)  # the database refuses a value
 _DAY_MS = 86_400_000
 Settled: TypeAlias = tuple[int, dict[PlaceKey, Place], dict[AudienceKey, int], dict[int, int], int]
 Named: TypeAlias = tuple[str, str, str | None]
@@ -124,7 +127,8 @@ class Door:
     ) -> list[Receipt]:
         """Append in the order given and keep the rejects' bytes; returns after the durable commit.
 
-        One receipt per prepared message. Raises `Unavailable` when nothing of it was kept.
+        One receipt per prepared message. Raises `Unavailable` or one of `UNSTORABLE` when not all of it was
+        kept; what was is a duplicate when it is handed in again.
         """
         first, *others = [*chunks(prepared, TURN_SIZE)] or [()]
         receipts = self._take_turn(_Ticket(first, rejects))
@@ -314,7 +318,7 @@ class _Turn:
     def _conflict(self, each: Prepared) -> Receipt:
         envelope = each.envelope
         reject = quarantine.Reject(
-            door="archive",
+            door=quarantine.ARCHIVE,
             corp=envelope.corp,
             reason="conflict",
             detail="同一消息编号已存档，但内容不同",
@@ -335,9 +339,9 @@ class _Turn:
     def _insert(self, corp: Corp, fresh: list[Prepared]) -> list[Receipt]:
         if not fresh:
             return []
-        places, audiences = self._identities(corp, fresh)
-        buckets = self._buckets(fresh, places)
         seq, received = tail(self.connection, corp.id), clock.now_ms()
+        places, audiences = self._identities(corp, fresh, seq)
+        buckets = self._buckets(fresh, places)
         counters = self.door._memory.counters(  # noqa: SLF001
             self.connection, corp.id, seq, places.values()
         )
@@ -395,22 +399,24 @@ class _Turn:
         return receipts
 
     def _identities(
-        self, corp: Corp, fresh: list[Prepared]
+        self, corp: Corp, fresh: list[Prepared], last: int
     ) -> tuple[dict[PlaceKey, Place], dict[AudienceKey, int]]:
         memory = self.door._memory  # noqa: SLF001
         named = {each.place: each.envelope for each in fresh}
-        places = memory.places(self.connection, corp, named)
+        named |= {each.place: each.envelope for each in fresh if each.envelope.conversation_name}
+        places = memory.places(self.connection, corp, last, named)
         audiences = memory.audiences(self.connection, corp, {each.audience for each in fresh})
         parties: set[Party] = {
             party for each in fresh for party in (each.envelope.sender, *each.envelope.recipients)
         }
-        groups = {
-            (each.envelope.conversation_id, each.envelope.conversation_name)
-            for each in fresh
-            if each.envelope.conversation_id
-        }
+        groups = [
+            (envelope.conversation_id, envelope.conversation_name)
+            for envelope in named.values()
+            if envelope.conversation_id
+        ]
         people = self.door._people  # noqa: SLF001
-        unknown, rooms = people.missing(corp.id, parties), people.missing_groups(corp.id, groups)
+        by_name = sorted(parties, key=_name, reverse=True)  # of one person, one with a name first
+        unknown, rooms = people.missing(corp.id, by_name), people.missing_groups(corp.id, groups)
         note_parties(self.connection, corp.id, unknown, rooms)
         self._people.append((corp.id, unknown, rooms))
         return places, audiences
@@ -422,6 +428,10 @@ class _Turn:
         names = {key: f"conversation|{key[0]}|{key[1]}" for key in wanted}
         opened = self.door._keyring.buckets(self.connection, names.values())  # noqa: SLF001
         return {key: opened[name] for key, name in names.items()}
+
+
+def _name(party: Party) -> str:
+    return party.name or ""
 
 
 _MONTHS: dict[int, str] = {}
@@ -441,6 +451,22 @@ def _same_json(one: bytes | None, other: bytes) -> bool:
     if one is None or one == other:
         return one == other
     try:
-        return bool(json.loads(one) == json.loads(other))
-    except (ValueError, RecursionError):
+        return _same_value(_exact(one), _exact(other))
+    except (ValueError, ArithmeticError, RecursionError):
         return False
+
+
+def _exact(raw: bytes) -> Any:
+    """A JSON value with its numbers as written: as floats, different ones may become the same."""
+    return json.loads(raw, parse_int=Decimal, parse_float=Decimal)
+
+
+def _same_value(one: Any, other: Any) -> bool:
+    """Equal, and of one type all through: to Python `true` is 1."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same_value(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same_value, one, other))
+    return bool(one == other)

@@ -1,16 +1,24 @@
 """Re-derives everything the archive claims from the bytes it keeps, and reports each difference.
 
 Per record: the sealed bytes open, their digest, every committed field, the leaf, its number and counter. Per
-log: numbers without a hole. Per conversation: counters without a hole. Per quarantined input: its bytes open and
-are as long as stated. Trusts no column that it can compute.
+log: numbers without a hole, no record outside a log. Per conversation: counters without a hole. Per audience:
+its members. Per quarantined input: its bytes open and are those that came in. Trusts no column that it can
+compute, and no damage hides what lies behind it: whatever cannot be read is a difference at its place.
+
+Not seen: records cut off from the end of a log together with all they named. Only a head kept elsewhere shows that.
 """
 
 import json
-from collections.abc import Callable, Iterator
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, Connection, func, not_, or_, select, true, type_coerce
+from sqlalchemy.exc import DBAPIError
 
+from app.archive import quarantine
 from app.archive.domain import (
     Action,
     ConversationKind,
@@ -19,27 +27,44 @@ from app.archive.domain import (
     PartyType,
     direction_of,
 )
-from app.archive.identity import Corp, audience_key, open_corp, place_key, tag
-from app.archive.leaf import ENTRY_OF, FIELDS, commitments, decode, encode, field_bytes
+from app.archive.identity import Corp, audience_key, corp_with, place_key, secret_name, tag
+from app.archive.leaf import (
+    ENTRY_OF,
+    FIELDS,
+    commitments,
+    decode,
+    encode,
+    field_bytes,
+    member_json,
+)
 from app.archive.models import (
     Audience,
+    AudienceParty,
     Conversation,
     QuarantineItem,
     Record,
     position_of,
     record_id,
 )
-from app.archive.quarantine import open_bytes
 from app.archive.sealed import unseal
-from app.archive.store import tail
+from app.archive.store import message_id, tail
 from app.foundation.blobs import BlobStore
-from app.foundation.clock import to_ms
 from app.foundation.database import Database
 from app.foundation.errors import AppError
-from app.foundation.keys import SUITES, Bucket, KeyRing, KeyUnusable
+from app.foundation.keys import SUITES, Bucket, BucketKey, KeyRing, KeyUnusable
 from app.people import corp_codes
 
 BATCH = 1_000
+_UNREADABLE = (  # what damaged values raise, wherever they are first used
+    AppError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    struct.error,
+)
 
 
 class Difference(NamedTuple):
@@ -58,6 +83,12 @@ class Report(NamedTuple):
     differences: list[Difference]
 
 
+class _Unreadable(NamedTuple):
+    """Stands in for a row of which a column cannot even be fetched."""
+
+    id: int
+
+
 def check(
     db: Database,
     keyring: KeyRing,
@@ -65,97 +96,188 @@ def check(
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
     """Check the whole archive; `on_progress(done, total)` counts records."""
-    differences: list[Difference] = []
     with db.read() as connection:
         codes = corp_codes(connection)
         ends = {corp_id: tail(connection, corp_id) for corp_id in codes}
-    done, total = 0, sum(ends.values())
+        differences = list(_check_strays(connection, ends))
+    records, done, total = 0, 0, sum(ends.values())
     for corp_id, code in codes.items():
-        for after in range(0, ends[corp_id], BATCH):
-            with db.read() as connection:
-                corp = open_corp(connection, keyring, corp_id, code)
-                found = _check_batch(connection, keyring, corp, after)
+        for count, reached, found in _check_log(db, keyring, corp_id, code, ends[corp_id]):
+            records += count
             differences += found
-            done += min(BATCH, ends[corp_id] - after)
-            on_progress(done, total)
+            on_progress(done + reached, total)
+        done += ends[corp_id]
     with db.read() as connection:
         differences += _check_counters(connection)
         quarantined = 0
-        for found_one in _check_quarantine(connection, keyring, blobs):
+        for found in _check_quarantine(connection, keyring, blobs):
             quarantined += 1
-            differences += found_one
-    return Report(done, quarantined, differences)
+            differences += found
+    return Report(records, quarantined, differences)
+
+
+def _check_strays(connection: Connection, ends: dict[int, int]) -> Iterator[Difference]:
+    """Yield records that no log holds."""
+    logs = [Record.id.between(record_id(corp, 1), record_id(corp, ends[corp])) for corp in ends]
+    query = select(Record.id).where(not_(or_(*logs)) if logs else true()).limit(BATCH)
+    for number in connection.execute(query).scalars():
+        yield Difference(message_id(*position_of(number)), "corp", "记录不属于任何企业的日志")
+
+
+def _check_log(
+    db: Database, keyring: KeyRing, corp_id: int, code: str, end: int
+) -> Iterator[tuple[int, int, list[Difference]]]:
+    """Yield per batch how many records it had, the number reached and what differs."""
+    if not end:
+        return
+    with db.read() as connection:
+        corp = _open_corp(connection, keyring, corp_id, code)
+    if corp is None:
+        yield 0, end, [Difference(f"corp {code}", "key", "企业密钥不存在或无法打开")]
+        return
+    after = 0
+    while after < end:
+        with db.read() as connection:
+            rows = _read_rows(connection, corp_id, after, end)
+            found = list(_check_batch(connection, keyring, corp, rows, after))
+        after = position_of(rows[-1].id)[1] if rows else end
+        yield len(rows), after, found
+    with db.read() as connection:
+        yield 0, end, list(_check_audiences(connection, corp))
+
+
+def _open_corp(connection: Connection, keyring: KeyRing, corp_id: int, code: str) -> Corp | None:
+    """Open a corp's secret from its row, whatever is held in memory; never make one."""
+    query = select(BucketKey.id).where(BucketKey.name == secret_name(code))
+    for bucket in _buckets(connection, keyring, connection.execute(query).scalars().all()).values():
+        return corp_with(bucket.secret, corp_id, code)
+    return None
+
+
+def _buckets(connection: Connection, keyring: KeyRing, ids: Iterable[int]) -> dict[int, Bucket]:
+    """Open the keys that can be opened."""
+    opened: dict[int, Bucket] = {}
+    try:
+        return keyring.by_id(connection, ids)
+    except _UNREADABLE:
+        for number in ids:
+            with suppress(*_UNREADABLE):
+                opened |= keyring.by_id(connection, [number])
+    return opened
+
+
+_RECORDS = (
+    select(
+        Record.id,
+        Record.corp_id,
+        Record.source,
+        Record.source_msg_id,
+        Record.source_seq,
+        type_coerce(Record.sent_at, BigInteger).label("sent_ms"),  # no moment may be too far off
+        type_coerce(Record.received_at, BigInteger).label("received_ms"),
+        Record.counter,
+        Record.sender,
+        Record.recipients,
+        Record.direction,
+        Record.kind,
+        Record.action,
+        Record.recalls,
+        Record.text,
+        Record.suite,
+        Record.bucket_id,
+        Record.wrapped_key,
+        Record.sealed,
+        Record.digest,
+        Record.leaf,
+        Conversation.corp_id.label("place_corp_id"),
+        Conversation.kind.label("place_kind"),
+        Conversation.external_id,
+        Conversation.tag.label("place_tag"),
+        Audience.tag.label("audience_tag"),
+    )
+    .outerjoin(Conversation, Conversation.id == Record.conversation_id)
+    .outerjoin(Audience, Audience.id == Record.audience_id)
+    .order_by(Record.id)
+    .limit(BATCH)
+)
+
+
+def _read_rows(connection: Connection, corp_id: int, after: int, end: int) -> Sequence[Any]:
+    span = Record.id.between(record_id(corp_id, after + 1), record_id(corp_id, end))
+    try:
+        return connection.execute(_RECORDS.where(span)).all()
+    except (DBAPIError, *_UNREADABLE):  # SQLite: a flipped bit can leave text that is no UTF-8
+        ids = connection.execute(select(Record.id).where(span).order_by(Record.id).limit(BATCH))
+        return [_read_row(connection, number) for number in ids.scalars().all()]
+
+
+def _read_row(connection: Connection, number: int) -> Any:
+    try:
+        return connection.execute(_RECORDS.where(Record.id == number)).one()
+    except (DBAPIError, *_UNREADABLE):
+        return _Unreadable(number)
 
 
 def _check_batch(
-    connection: Connection, keyring: KeyRing, corp: Corp, after: int
-) -> list[Difference]:
-    first = record_id(corp.id, after)
-    rows = connection.execute(
-        select(
-            Record,
-            Conversation.kind.label("place_kind"),
-            Conversation.external_id,
-            Conversation.tag.label("place_tag"),
-            Audience.tag.label("audience_tag"),
-        )
-        .outerjoin(Conversation, Conversation.id == Record.conversation_id)
-        .outerjoin(Audience, Audience.id == Record.audience_id)
-        .where(Record.id > first, Record.id <= first + BATCH)
-        .order_by(Record.id)
-    ).all()
-    buckets = keyring.by_id(connection, {row.bucket_id for row in rows})
-    differences: list[Difference] = []
-    expected = after
+    connection: Connection, keyring: KeyRing, corp: Corp, rows: Sequence[Any], after: int
+) -> Iterator[Difference]:
+    readable = [row for row in rows if not isinstance(row, _Unreadable)]
+    buckets = _buckets(connection, keyring, {row.bucket_id for row in readable})
     for row in rows:
-        expected += 1
         seq = position_of(row.id)[1]
-        if seq != expected:
-            differences.append(_difference(corp, expected, "seq", f"缺少 {expected} 至 {seq - 1}"))
-            expected = seq
-        differences += _check_record(corp, row, buckets.get(row.bucket_id))
-    return differences
+        if seq != after + 1:
+            yield _difference(corp, after + 1, "seq", f"缺少 {after + 1} 至 {seq - 1}")
+        after = seq
+        if isinstance(row, _Unreadable):
+            yield _difference(corp, seq, "row", "无法读取")
+        else:
+            yield from _check_record(corp, row, buckets.get(row.bucket_id))
 
 
 def _check_record(corp: Corp, row: Any, bucket: Bucket | None) -> Iterator[Difference]:
     """Yield what differs in one record."""
     seq = position_of(row.id)[1]
     if bucket is None:
-        yield _difference(corp, seq, "key", "桶密钥不存在或已销毁")
+        yield _difference(corp, seq, "key", "桶密钥不存在、已销毁或无法打开")
         return
     try:
         seed, raw = unseal(row, bucket, corp.code)
-        leaf = decode(row.leaf)
-        envelope = _envelope(corp, row, raw)
+        for what, detail in _compare(corp, row, seed, raw):
+            yield _difference(corp, seq, what, detail)
     except KeyUnusable:
         yield _difference(corp, seq, "sealed", "密文无法解开")
-        return
-    except (ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         yield _difference(corp, seq, "row", type(error).__name__)
-        return
+
+
+def _compare(corp: Corp, row: Any, seed: bytes, raw: bytes) -> Iterator[tuple[str, str]]:
     suite = SUITES[row.suite]
     if suite.digest(raw) != row.digest:
-        yield _difference(corp, seq, "digest", "原文摘要不符")
+        yield "digest", "原文摘要不符"
+    if row.corp_id != corp.id:
+        yield "corp", "企业与编号不符"
+    envelope = _envelope(corp, row, raw)
     audience = audience_key(envelope)
-    if tag(corp.secret, place_key(envelope, audience)) != row.place_tag:
-        yield _difference(corp, seq, "conversation", "会话与参与者不符")
+    place_tag = tag(corp.secret, place_key(envelope, audience))
+    if (corp.id, place_tag) != (row.place_corp_id, row.place_tag):
+        yield "conversation", "会话与参与者不符"
     if tag(corp.secret, f'["audience",{audience}]') != row.audience_tag:
-        yield _difference(corp, seq, "audience", "参与者集合不符")
+        yield "audience", "参与者集合不符"
     direction = direction_of(envelope.sender, envelope.recipients)
     if direction != row.direction:
-        yield _difference(corp, seq, "direction", "方向不符")
+        yield "direction", "方向不符"
     rebuilt = encode(
         suite=row.suite,
         tenant_tag=corp.tag,
-        seq=seq,
-        conversation_tag=row.place_tag,
+        seq=position_of(row.id)[1],
+        conversation_tag=place_tag,
         counter=row.counter,
         entry=ENTRY_OF[envelope.action],
-        received_ms=to_ms(row.received_at),
+        received_ms=row.received_ms,
         committed=commitments(suite, seed, field_bytes(envelope, direction)),
     )
     if rebuilt != row.leaf:
-        yield _difference(corp, seq, "leaf", _name_difference(leaf.commitments, rebuilt))
+        yield "leaf", _name_difference(decode(row.leaf).commitments, rebuilt)
 
 
 def _envelope(corp: Corp, row: Any, raw: bytes) -> Envelope:
@@ -166,7 +288,7 @@ def _envelope(corp: Corp, row: Any, raw: bytes) -> Envelope:
         row.source,
         row.source_msg_id,
         row.source_seq,
-        to_ms(row.sent_at),
+        row.sent_ms,
         ConversationKind(row.place_kind),
         row.external_id,
         None,
@@ -176,7 +298,7 @@ def _envelope(corp: Corp, row: Any, raw: bytes) -> Envelope:
         Action(row.action),
         row.recalls,
         row.text,
-        row.has_media,
+        False,  # whether media belong to it is neither committed to nor derived here
         raw,
     )
 
@@ -190,6 +312,30 @@ def _name_difference(stored: tuple[bytes, ...], rebuilt: bytes) -> str:
     again = decode(rebuilt).commitments
     wrong = [name for name, one, two in zip(FIELDS, stored, again, strict=False) if one != two]
     return f"承诺不符：{'、'.join(wrong)}" if wrong else "叶子头部不符"
+
+
+def _check_audiences(connection: Connection, corp: Corp) -> Iterator[Difference]:
+    """Yield the audiences whose members are not those their tag stands for; who sees what rests on them."""
+    after = 0
+    query = select(Audience.id, Audience.tag).where(Audience.corp_id == corp.id)
+    query = query.order_by(Audience.id).limit(BATCH)
+    while rows := connection.execute(query.where(Audience.id > after)).all():
+        members = _members(connection, after + 1, rows[-1].id)
+        for row in rows:
+            audience = f"[{','.join(sorted(members[row.id]))}]"
+            if tag(corp.secret, f'["audience",{audience}]') != row.tag:
+                yield Difference(f"audience {row.id}", "audience", "成员与标记不符")
+        after = rows[-1].id
+
+
+def _members(connection: Connection, first: int, last: int) -> dict[int, list[str]]:
+    """The members of the audiences from the first to the last."""
+    members: dict[int, list[str]] = defaultdict(list)
+    columns = AudienceParty.audience_id, AudienceParty.party_type, AudienceParty.party_id
+    query = select(*columns).where(AudienceParty.audience_id.between(first, last))
+    for row in connection.execute(query):
+        members[row.audience_id].append(member_json(Party(row.party_type, row.party_id)))
+    return members
 
 
 def _check_counters(connection: Connection) -> list[Difference]:
@@ -208,16 +354,18 @@ def _check_counters(connection: Connection) -> list[Difference]:
 def _check_quarantine(
     connection: Connection, keyring: KeyRing, blobs: BlobStore
 ) -> Iterator[list[Difference]]:
-    query = select(QuarantineItem.id, QuarantineItem.size).order_by(QuarantineItem.id)
-    for number, size in connection.execute(query).all():
+    query = select(QuarantineItem.id).order_by(QuarantineItem.id)
+    for number in connection.execute(query).scalars().all():
         place = f"quarantine {number}"
         try:
-            kept = len(open_bytes(connection, keyring, blobs, number))
+            is_intact = quarantine.is_intact(connection, keyring, blobs, number)
         except AppError as error:
             yield [Difference(place, error.code, error.title)]
-            continue
-        yield [] if kept == size else [Difference(place, "size", f"{kept} ≠ {size}")]
+        except _UNREADABLE as error:
+            yield [Difference(place, "row", type(error).__name__)]
+        else:
+            yield [] if is_intact else [Difference(place, "bytes", "内容、大小或来源不符")]
 
 
 def _difference(corp: Corp, seq: int, what: str, detail: str) -> Difference:
-    return Difference(f"msg_{corp.id}_{seq}", what, detail)
+    return Difference(message_id(corp.id, seq), what, detail)

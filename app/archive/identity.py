@@ -71,8 +71,17 @@ class Corp(NamedTuple):
 
 def open_corp(connection: Connection, keyring: KeyRing, corp_id: int, code: str) -> Corp:
     """Load a corp's secret, making it on first use."""
-    name = f"tenant|{code}"
-    secret = keyring.buckets(connection, [name])[name].secret
+    name = secret_name(code)
+    return corp_with(keyring.buckets(connection, [name])[name].secret, corp_id, code)
+
+
+def secret_name(code: str) -> str:
+    """The name of the key that is a corp's secret."""
+    return f"tenant|{code}"
+
+
+def corp_with(secret: bytes, corp_id: int, code: str) -> Corp:
+    """A corp by its secret."""
     return Corp(corp_id, code, tag(secret, f'["corp",{json_word(code)}]'), secret)
 
 
@@ -98,7 +107,7 @@ class Memory:
         What is remembered holds only while nobody else has appended, that is, while the log ends where it ended
         after the last turn of this process.
         """
-        if self._tails.get(corp_id) != last:
+        if not self._is_latest(corp_id, last):
             self._counters.clear()
         found = {place.id: 0 if place.is_new else self._counters.get(place.id) for place in places}
         unknown = [number for number, counter in found.items() if counter is None]
@@ -106,17 +115,24 @@ class Memory:
         return {number: counter or 0 for number, counter in found.items()} | loaded
 
     def places(
-        self, connection: Connection, corp: Corp, wanted: dict[PlaceKey, Envelope]
+        self, connection: Connection, corp: Corp, last: int, wanted: dict[PlaceKey, Envelope]
     ) -> dict[PlaceKey, Place]:
-        """The conversation of each key, made in the caller's transaction where it is new or renamed."""
-        known = self._places[corp.id]
+        """The conversation of each key, made in the caller's transaction where it is new or renamed.
+
+        `last` is the end of the corp's log: after somebody else's turn, names remembered may be old.
+        """
+        known, is_latest = self._places[corp.id], self._is_latest(corp.id, last)
         found = {}
         for key, envelope in wanted.items():
-            place = known.get(key)
-            if place and envelope.conversation_name in (None, place.name):
+            place, name = known.get(key), envelope.conversation_name
+            if place and (name is None or (is_latest and name == place.name)):
                 found[key] = place
         missing = {key: wanted[key] for key in wanted.keys() - found.keys()}
         return found | _load_places(connection, corp, missing)
+
+    def _is_latest(self, corp_id: int, last: int) -> bool:
+        """Whether the corp's log ends where this process left it."""
+        return self._tails.get(corp_id) == last
 
     def audiences(
         self, connection: Connection, corp: Corp, wanted: Iterable[AudienceKey]

@@ -9,10 +9,11 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
+from app.archive.domain import MAX_ID_LENGTH
 from app.archive.models import QuarantineItem
 from app.foundation import clock
 from app.foundation.blobs import BlobStore
@@ -20,7 +21,6 @@ from app.foundation.database import chunks, insert_new
 from app.foundation.errors import Conflict, NotFound
 from app.foundation.keys import (
     NONCE_BYTES,
-    SUITES,
     Bucket,
     KeyRing,
     KeyUnusable,
@@ -30,6 +30,7 @@ from app.foundation.keys import (
 
 INLINE_BYTES = 64 * 1024
 _LOOKUP = 500
+ARCHIVE = "archive"  # the door of raw bytes that were understood, but contradict what is archived
 _BUCKET = "quarantine"
 _ABOUT = b"quarantine"
 
@@ -76,19 +77,20 @@ def keep(
     if not rejects:
         return
     bucket = keyring.buckets(connection, [_BUCKET])[_BUCKET]
-    rows: dict[bytes, tuple[Reject, bytes]] = {}
+    found: dict[bytes, Reject] = {}
     for reject in rejects:
-        fingerprint = hmac.digest(bucket.secret, _identity(reject), "sha256")
-        rows.setdefault(fingerprint, (reject, fingerprint))
-    known = _known(connection, list(rows))
+        corp = reject.corp and reject.corp[:MAX_ID_LENGTH]  # normalising may have lengthened it
+        mark = _fingerprint(bucket, reject.door, corp, reject.data)
+        found.setdefault(mark, reject._replace(corp=corp))
+    known = _known(connection, list(found))
     now = clock.now()
     insert_new(
         connection,
         QuarantineItem,
         [
-            _row(bucket, blobs, reject, fingerprint, now)
-            for reject, fingerprint in rows.values()
-            if fingerprint not in known
+            _row(bucket, blobs, reject, mark, now)
+            for mark, reject in found.items()
+            if mark not in known
         ],
     )
 
@@ -114,32 +116,34 @@ def item(connection: Connection, number: int) -> Item:
 
 
 def open_bytes(connection: Connection, keyring: KeyRing, blobs: BlobStore, number: int) -> bytes:
-    """The exact bytes that came in."""
-    row = connection.execute(
-        select(
-            QuarantineItem.bucket_id,
-            QuarantineItem.wrapped_key,
-            QuarantineItem.sealed,
-            QuarantineItem.blob,
-        ).where(QuarantineItem.id == number)
-    ).one_or_none()
-    if row is None:
-        raise NotFound("隔离区没有这一项")
-    bucket = keyring.by_id(connection, [row.bucket_id]).get(row.bucket_id)
-    if bucket is None:
-        raise KeyUnusable
-    sealed = blobs.get(row.blob) if row.sealed is None else row.sealed
-    return open_sealed(SUITES[bucket.suite.number], bucket.unwrap(row.wrapped_key), sealed, _ABOUT)
+    """The exact bytes that came in; raises NotFound, `KeyUnusable`, `BlobMissing` or `BlobDamaged`."""
+    row = _sealed_row(connection, number)
+    return _open(_bucket(connection, keyring, row), blobs, row)
+
+
+def is_intact(connection: Connection, keyring: KeyRing, blobs: BlobStore, number: int) -> bool:
+    """Whether an item's bytes are those that came in through its door; raises like `open_bytes`."""
+    row = _sealed_row(connection, number)
+    bucket = _bucket(connection, keyring, row)
+    data = _open(bucket, blobs, row)
+    mark = _fingerprint(bucket, row.door, row.corp, data)
+    return bool(len(data) == row.size and mark == row.fingerprint)
 
 
 def settle(connection: Connection, number: int, state: State) -> None:
-    """End a waiting item; raises Conflict when somebody else has ended it."""
+    """End a waiting item; raises NotFound, or Conflict when somebody else has ended it."""
     ended = connection.execute(
         update(QuarantineItem)
         .where(QuarantineItem.id == number, QuarantineItem.state == State.WAITING)
         .values(state=state, ended_at=clock.now())
     )
     if ended.rowcount != 1:
+        require_waiting(item(connection, number))
+
+
+def require_waiting(found: Item) -> None:
+    """Raise Conflict when an item has been dealt with."""
+    if found.state is not State.WAITING:
         raise Conflict("这一项已处理过")
 
 
@@ -149,8 +153,29 @@ def waiting(connection: Connection) -> int:
     return connection.execute(query).scalar() or 0
 
 
-def _identity(reject: Reject) -> bytes:
-    return f"{reject.door}\0{reject.corp or ''}\0".encode() + reject.data
+def _sealed_row(connection: Connection, number: int) -> Any:
+    columns = QuarantineItem.__table__.c
+    row = connection.execute(select(*columns).where(columns.id == number)).one_or_none()
+    if row is None:
+        raise NotFound("隔离区没有这一项")
+    return row
+
+
+def _bucket(connection: Connection, keyring: KeyRing, row: Any) -> Bucket:
+    bucket = keyring.by_id(connection, [row.bucket_id]).get(row.bucket_id)
+    if bucket is None:
+        raise KeyUnusable
+    return bucket
+
+
+def _open(bucket: Bucket, blobs: BlobStore, row: Any) -> bytes:
+    sealed = blobs.get(row.blob) if row.sealed is None else row.sealed
+    return open_sealed(bucket.suite, bucket.unwrap(row.wrapped_key), sealed, _ABOUT)
+
+
+def _fingerprint(bucket: Bucket, door: str, corp: str | None, data: bytes) -> bytes:
+    identity = f"{door}\0{corp or ''}\0".encode() + data
+    return hmac.digest(bucket.secret, identity, "sha256")
 
 
 def _known(connection: Connection, fingerprints: list[bytes]) -> set[bytes]:
