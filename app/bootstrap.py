@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -48,7 +49,6 @@ class Services:
     door: Door
     capture: Capture
     index: EmbeddedIndex
-    lexicon: Lexicon
     followers: tuple[Follower, ...]
     holder: str
 
@@ -89,6 +89,12 @@ def wordlists(settings: Settings) -> Path:
     return settings.wordlists or next(place for place in _WORDLISTS if place.is_dir())
 
 
+@cache
+def load_lexicon(folder: Path) -> Lexicon:
+    """The word lists of a folder, read once a process, and only by who screens: it takes seconds."""
+    return Lexicon.load(folder)
+
+
 def findings_of(connection: Connection, records: Sequence[int]) -> dict[int, list[FindingOut]]:
     """The findings of some records, as search shows them."""
     found: dict[int, list[FindingOut]] = {}
@@ -102,7 +108,6 @@ def findings_of(connection: Connection, records: Sequence[int]) -> dict[int, lis
 def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: EmbeddedIndex) -> Services:
     blobs = BlobStore(settings.data / "blobs")
     door = Door(db, keyring, blobs)
-    lexicon = Lexicon.load(wordlists(settings))
     return Services(
         settings=settings,
         db=db,
@@ -113,9 +118,8 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
         door=door,
         capture=Capture(db, door, keyring, blobs),
         index=index,
-        lexicon=lexicon,
         followers=(
-            ScreeningFollower(db, lexicon, raise_alerts),
+            ScreeningFollower(db, partial(load_lexicon, wordlists(settings)), raise_alerts),
             IndexFollower(db, index),
             NotesFollower(db, index, FINDINGS, _read_notes),
         ),

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.bootstrap import FINDINGS, Services
+from app.bootstrap import FINDINGS, Services, load_lexicon, wordlists
 from app.foundation import followers, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
@@ -25,6 +25,9 @@ class Staff:
 @contextmanager
 def at_work(services: Services) -> Generator[Staff]:
     """Run every follower until the block ends."""
+    load_lexicon(
+        wordlists(services.settings)
+    )  # a mistake in a word list is better told before than after
     services.db.listen()
     runners = tuple(
         Runner(

@@ -31,8 +31,8 @@ class ScreeningFollower:
     name = "screening"
     is_shared = True
 
-    def __init__(self, db: Database, lexicon: Lexicon, hand_on: HandOn) -> None:
-        self._db, self._lexicon, self._hand_on = db, lexicon, hand_on
+    def __init__(self, db: Database, load_lexicon: Callable[[], Lexicon], hand_on: HandOn) -> None:
+        self._db, self._load_lexicon, self._hand_on = db, load_lexicon, hand_on
 
     def position(self, corp_id: int) -> int:
         """The last number screened."""
@@ -61,10 +61,10 @@ class ScreeningFollower:
             (each for each in messages if each.action is Action.SEND), key=lambda each: each.sent_at
         )
         records = [record_id(each.corp_id, each.seq) for each in spoken]
-        now = clock.now()
+        now, lexicon = clock.now(), self._load_lexicon()
         return [
             store.row_of(finding, records, now)
-            for finding in screen([turn_of(each) for each in spoken], self._lexicon)
+            for finding in screen([turn_of(each) for each in spoken], lexicon)
             if max(spoken[index].seq for index in finding.at) > after
         ]
 
