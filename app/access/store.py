@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from app.access.domain import Role
+from app.access.domain import Role, is_storable
 from app.access.models import ApiToken, LoginAttempt, User, UserRole, UserSession
 
 Kept: TypeAlias = Row[*tuple[Any, ...]]
@@ -43,6 +43,8 @@ def user(connection: Connection, user_id: str) -> Kept | None:
 
 def user_by_login(connection: Connection, login: str) -> Kept | None:
     """One user by her folded login, with the hash of her password."""
+    if not is_storable(login):
+        return None
     return connection.execute(
         select(*_USER, User.password_hash).where(User.login == login)
     ).one_or_none()
