@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal_column, select
 
 from app.archive.models import SEQ_BITS, record_id
 from app.foundation.database import chunks, insert_new
@@ -89,7 +89,7 @@ def of_records(connection: Connection, records: Iterable[int]) -> list[Found]:
 
 def tails(connection: Connection) -> dict[int, int]:
     """The last finding's number under each corp that has findings, for those who follow findings."""
-    corp = FindingRow.record_id.op(">>")(SEQ_BITS)
+    corp = FindingRow.record_id.op(">>")(literal_column(str(SEQ_BITS)))  # PostgreSQL shifts by int4 only
     query = select(corp, func.max(FindingRow.id)).group_by(corp)
     return {row[0]: row[1] for row in connection.execute(query)}
 
