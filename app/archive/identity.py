@@ -127,7 +127,7 @@ class Memory:
             place, name = known.get(key), envelope.conversation_name
             if place and (name is None or (is_latest and name == place.name)):
                 found[key] = place
-        missing = {key: wanted[key] for key in wanted.keys() - found.keys()}
+        missing = {key: envelope for key, envelope in wanted.items() if key not in found}
         return found | _load_places(connection, corp, missing)
 
     def _is_latest(self, corp_id: int, last: int) -> bool:
