@@ -1,0 +1,149 @@
+"""What must be true of a data folder after any fault, compared with the ledger kept outside."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, text
+
+from app.archive import quarantine
+from app.archive.models import position_of
+from app.foundation.blobs import BlobStore
+from app.foundation.database import Database
+from app.foundation.keys import KeyRing, load_root
+from app.foundation.settings import Settings
+from app.search import tokens
+from app.search.embedded import EmbeddedIndex
+from app.search.filters import Filters
+from app.search.query import Term
+from tests.faults.traffic import COMMON, Ledger
+from tests.server import Home, run
+
+
+class Kept(NamedTuple):
+    """An archived message as its row has it."""
+
+    seq: int
+    source_msg_id: str
+    digest: str
+    conversation: int
+    counter: int
+
+
+def check(home: Home, ledger: Ledger) -> list[Kept]:
+    """Check everything; the server must have ended. Gives what is archived."""
+    assert ledger.faults == []
+    check_blobs(home)
+    caught_up = run(home, "catch-up", "--json", timeout=240)
+    assert set(caught_up.json()["lag"].values()) == {0}
+    report = run(home, "fsck", "--json", timeout=240).json()
+    assert (report["differences"], report["index"]) == ([], [])
+    kept = archived(home)
+    assert report["records"] == len(kept)
+    check_log(kept, ledger)
+    check_quarantine(home, ledger)
+    check_search(home, kept, ledger)
+    check_alerts(home, kept, ledger)
+    return kept
+
+
+def check_log(kept: Sequence[Kept], ledger: Ledger) -> None:
+    """Everything acknowledged once and where it was promised; nothing twice; numbers and counters without a hole."""
+    assert [each.seq for each in kept] == list(range(1, len(kept) + 1))
+    by_id = {each.source_msg_id: each for each in kept}
+    assert len(by_id) == len(kept), "a message is there twice"
+    promised = {name: by_id.get(name) for name in ledger.kept}
+    found = {name: each and (each.seq, each.digest) for name, each in promised.items()}
+    assert found == ledger.kept
+    sent = {name: hashlib.sha256(line.data).hexdigest() for name, line in ledger.sent.items()}
+    assert {each.source_msg_id: each.digest for each in kept}.items() <= sent.items()
+    last: dict[int, int] = {}
+    for each in kept:
+        assert each.counter == last.get(each.conversation, 0) + 1
+        last[each.conversation] = each.counter
+
+
+def check_blobs(home: Home) -> None:
+    """Every file is whole and bears its digest; a crash's leftovers are gone once a server has started."""
+    files = [path for path in (home.data / "blobs").rglob("*") if path.is_file()]
+    broken = [path for path in files if hashlib.sha256(path.read_bytes()).hexdigest() != path.name]
+    parts = {path for path in broken if path.name.endswith(".part")}
+    assert set(broken) == parts, "a half blob under its real name"
+
+
+def check_quarantine(home: Home, ledger: Ledger) -> None:
+    """Every unreadable line acknowledged is kept once with its bytes, and no line that was never sent."""
+    with reading(home) as connection:
+        ring = KeyRing(load_root(Path(home.settings["LIUHEN_KEYS_URL"][7:]), connection))
+        blobs = BlobStore(home.data / "blobs")
+        items = quarantine.items(connection, state=None, before=None, limit=1_000_000)
+        found = [quarantine.open_bytes(connection, ring, blobs, item.id) for item in items]
+    assert len(found) == len(set(found)), "an unreadable line is there twice"
+    assert ledger.garbage_kept <= set(found) <= ledger.garbage_sent
+    assert not list((home.data / "blobs").rglob("*.part"))
+
+
+def check_search(home: Home, kept: Sequence[Kept], ledger: Ledger) -> None:
+    """Every message is found by its own token, alone and in its place."""
+    with index(home) as found:
+        assert count(found, COMMON) == len(kept)
+        for each in kept:
+            token = ledger.sent[each.source_msg_id].token
+            page = found.search(Term(tokens.norm(token)), Filters())
+            assert [row.seq for row in page.rows] == [each.seq], token
+
+
+def check_alerts(home: Home, kept: Sequence[Kept], ledger: Ledger) -> None:
+    """One alert for each breach and none besides; its history begins once."""
+    breaches = [each.seq for each in kept if ledger.sent[each.source_msg_id].is_breach]
+    alerts = rows(home, "SELECT record_id FROM alerts ORDER BY record_id")
+    assert [position_of(number)[1] for (number,) in alerts] == breaches
+    steps = rows(home, "SELECT alert_number, count(*) FROM alert_steps GROUP BY alert_number")
+    assert [number for _, number in steps] == [1] * len(breaches)
+
+
+def archived(home: Home) -> list[Kept]:
+    """All that is archived, in the order of the log."""
+    wanted = "SELECT id, source_msg_id, digest, conversation_id, counter FROM records ORDER BY id"
+    return [
+        Kept(position_of(number)[1], name, bytes(digest).hex(), place, counter)
+        for number, name, digest, place, counter in rows(home, wanted)
+    ]
+
+
+def rows(home: Home, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with reading(home) as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+@contextmanager
+def reading(home: Home) -> Iterator[Connection]:
+    """A snapshot of the record database, read past the server."""
+    url = home.settings.get("LIUHEN_DATABASE_URL", "")
+    db = Database(Settings(data=home.data, database_url=SecretStr(url)).database)
+    try:
+        with db.read() as connection:
+            yield connection
+    finally:
+        db.close()
+
+
+@contextmanager
+def index(home: Home) -> Iterator[EmbeddedIndex]:
+    """The search index, opened past the server; searches have all the time they need."""
+    opened = EmbeddedIndex(home.data / "index.db", timeout=60)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def count(found: EmbeddedIndex, word: str) -> int:
+    """How many messages a word is found in."""
+    return found.search(Term(tokens.norm(word)), Filters(), count="exact").total
+
+
