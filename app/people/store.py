@@ -195,9 +195,11 @@ def employee_id(connection: Connection, corp_id: int, userid: str) -> int | None
     return connection.execute(query).scalar()
 
 
-def employee_userid(connection: Connection, employee_id: int) -> str | None:
-    """The userid of an employee's row."""
-    return connection.execute(select(Employee.userid).where(Employee.id == employee_id)).scalar()
+def employee_key(connection: Connection, employee_id: int) -> tuple[int, str] | None:
+    """Corp and userid of an employee's row."""
+    query = select(Employee.corp_id, Employee.userid).where(Employee.id == employee_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.corp_id, row.userid)
 
 
 def subtree_query(departments: Iterable[int]) -> Select[int]:

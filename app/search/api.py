@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Connection
 
-from app.access import EVERYTHING, Action, Caller, Event, Scope, record
+from app.access import Action, Caller, Event, Scope, record
 from app.access.api import Gate
 from app.archive.api import MessageOut, shown
 from app.archive.domain import Direction
@@ -18,12 +18,12 @@ from app.archive.store import conversation_named, read_many, recalled_by
 from app.foundation.clock import to_ms
 from app.foundation.database import Database
 from app.foundation.errors import BadInput
-from app.people import departments_named, employee_userid, subtree, visible_departments
+from app.people import departments_named, employee_key, subtree, visible_departments
 from app.search import query as language
 from app.search import tokens
 from app.search.domain import Page, Row
 from app.search.embedded import EmbeddedIndex
-from app.search.filters import Filters
+from app.search.filters import Filters, Visible
 
 NOWHERE = -1  # a number that no row has: what is asked for does not exist
 
@@ -153,8 +153,7 @@ def _filters(connection: Connection, asked: Asked, scope: Scope) -> Filters:
         severities=tuple(asked.severity),
         states=tuple(asked.state),
         order=asked.order,
-        visible_departments=visible_departments(connection, scope),
-        visible_employees=_own(connection, scope),
+        visible=_visible(connection, scope),
     )
 
 
@@ -174,11 +173,12 @@ def _conversation(connection: Connection, name: str | None) -> int | None:
     return NOWHERE if number is None else number
 
 
-def _own(connection: Connection, scope: Scope) -> frozenset[str] | None:
-    if scope == EVERYTHING or scope.employee is None:
+def _visible(connection: Connection, scope: Scope) -> Visible | None:
+    departments = visible_departments(connection, scope)
+    if departments is None:
         return None
-    name = employee_userid(connection, scope.employee)
-    return frozenset({name} if name else ())
+    own = None if scope.employee is None else employee_key(connection, scope.employee)
+    return Visible(departments, own)
 
 
 def _ms(moment: datetime | None) -> int | None:

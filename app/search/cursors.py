@@ -19,11 +19,9 @@ _RID = 8
 
 def fingerprint(tree: Query | None, filters: Filters) -> bytes:
     """The same for the same search by somebody of the same scope."""
-    plain = {
-        name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in asdict(filters).items()
-    }
-    text = json.dumps([repr(tree), plain], sort_keys=True)
+    plain = {name: value for name, value in asdict(filters).items() if name != "visible"}
+    visible = filters.visible and [sorted(filters.visible.departments), filters.visible.employee]
+    text = json.dumps([repr(tree), plain, visible], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT).digest()
 
 

@@ -1,9 +1,16 @@
 """What a search is narrowed to, and what the searcher may see at all. Pure data, the same for every engine."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Order: TypeAlias = Literal["newest", "oldest"]
+
+
+class Visible(NamedTuple):
+    """What a scope shows: messages of any of these departments, and those with one employee, by corp and id."""
+
+    departments: frozenset[int] = frozenset()
+    employee: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +20,8 @@ class Filters:
     Within a tuple any value will do. `since` (included) and `until` (excluded) are Unix milliseconds.
     `categories`, `severities` and `states` must be met by one and the same finding of the message.
 
-    The two `visible_` sets are the searcher's scope: None leaves that side free, an empty set sees nothing,
-    and a message must pass both. Engines compile them into the query, so that totals keep the secret too.
+    `visible` is the searcher's scope, None for everything. Engines compile it into the query, so that totals keep
+    the secret too.
     """
 
     corp_ids: tuple[int, ...] = ()
@@ -30,8 +37,7 @@ class Filters:
     severities: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     order: Order = "newest"
-    visible_departments: frozenset[int] | None = None
-    visible_employees: frozenset[str] | None = None
+    visible: Visible | None = None
 
     def by_finding(self) -> bool:
         """Whether only messages with a certain finding are wanted."""
@@ -45,4 +51,4 @@ class Filters:
 
     def sees_nothing(self) -> bool:
         """Whether the scope is empty on one side."""
-        return frozenset() in (self.visible_departments, self.visible_employees)
+        return self.visible == Visible()

@@ -81,12 +81,14 @@ def _given(value: object) -> tuple[object, ...]:
 
 
 def _scoped(filters: Filters) -> list[str]:
-    sides: list[str] = []
-    if filters.visible_departments is not None:
-        sides.append(any_of(DEPARTMENT, sorted(filters.visible_departments)))
-    if filters.visible_employees is not None:
-        sides.append(any_of(EMPLOYEE, sorted(filters.visible_employees)))
-    return sides
+    visible = filters.visible
+    if visible is None:
+        return []
+    sides = [any_of(DEPARTMENT, sorted(visible.departments))]
+    if visible.employee is not None:  # ids are unique within a corp only
+        corp_id, name = visible.employee
+        sides.append(f"({any_of(EMPLOYEE, [name])} AND {any_of(CORP, [corp_id])})")
+    return [_join("OR", sides)]
 
 
 def _corps(filters: Filters, present: Collection[int]) -> list[str]:

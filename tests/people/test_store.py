@@ -18,7 +18,7 @@ from app.people import (
     corp_ids,
     departments_at,
     employee_id,
-    employee_userid,
+    employee_key,
     listing,
     memberships_of,
     names,
@@ -312,9 +312,9 @@ def test_an_employee_is_found_by_her_row_and_by_her_userid(
         corp = corp_ids(connection, ["ww1"])["ww1"]
         row = employee_id(connection, corp, "Su.He")
         assert row is not None
-        assert employee_userid(connection, row) == "su.he"
+        assert employee_key(connection, row) == (corp, "su.he")
         assert employee_id(connection, corp, "nobody") is None
-        assert employee_userid(connection, 10**9) is None
+        assert employee_key(connection, 10**9) is None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from app.foundation.followers import CursorMoved
 from app.search import statements
 from app.search.domain import SLOTS, BadCursor, Document, Hit, Note, Page, first_rid
 from app.search.embedded import EmbeddedIndex
-from app.search.filters import Filters, Order
+from app.search.filters import Filters, Order, Visible
 from app.search.query import parse
 
 NOON = 1_767_240_000_000
@@ -181,7 +181,8 @@ def test_every_person_is_found_by_the_exact_id_and_as_nobody_else(index: Embedde
     for seq, name in enumerate(IDS, 1):
         assert found(index, "保本", advisers=(name,)) == [seq]
         assert found(index, "保本", clients=(name + "c",)) == [seq]
-        assert found(index, "", visible_employees=frozenset({name})) == [seq]
+        assert found(index, "", visible=Visible(employee=(CORP, name))) == [seq]
+        assert found(index, "", visible=Visible(employee=(CORP + 1, name))) == []
     assert found(index, "", advisers=("a", "b")) == [5, 1]
     assert found(index, "", clients=("a",)) == []
 
@@ -221,10 +222,9 @@ def test_the_scope_hides_rows_and_totals_alike(index: EmbeddedIndex) -> None:
         3,
     )
 
-    def seen(departments: set[int] | None, employees: set[str] | None) -> list[int]:
+    def seen(departments: set[int], employee: str | None) -> list[int]:
         filters = Filters(
-            visible_departments=None if departments is None else frozenset(departments),
-            visible_employees=None if employees is None else frozenset(employees),
+            visible=Visible(frozenset(departments), (CORP, employee) if employee else None)
         )
         pages = [
             index.search(parse(query), filters, count="exact") for query in ("保本", "-保息", "")
@@ -233,13 +233,12 @@ def test_the_scope_hides_rows_and_totals_alike(index: EmbeddedIndex) -> None:
         assert pages[0].total == len(pages[0].rows)
         return seqs(pages[0])
 
-    assert seen(None, None) == [3, 2, 1]
+    assert found(index, "保本") == [3, 2, 1]
     assert seen({1}, None) == [1]
-    assert seen({1, 2}, {"b"}) == [2]
-    assert seen(None, {"a"}) == [2, 1]
+    assert seen({1, 2}, "b") == [2, 1]
+    assert seen({1}, "b") == [2, 1]
+    assert seen(set(), "a") == [2, 1]
     assert seen(set(), None) == []
-    assert seen(None, set()) == []
-    assert seen({9}, None) == []
 
 
 def test_a_capped_total_stops_at_the_cap_and_an_exact_one_does_not(
@@ -276,8 +275,8 @@ def test_a_page_mark_of_another_search_is_refused(index: EmbeddedIndex) -> None:
         (parse("保息"), Filters()),
         (None, Filters()),
         (parse("保本"), Filters(order="oldest")),
-        (parse("保本"), Filters(visible_employees=frozenset({"adviser"}))),
-        (parse("保本"), Filters(visible_departments=frozenset({1}))),
+        (parse("保本"), Filters(visible=Visible(employee=(CORP, "adviser")))),
+        (parse("保本"), Filters(visible=Visible(frozenset({1})))),
         (parse("保本"), Filters(since=1)),
     ]
     for tree, filters in others:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.search.domain import Document, Hit, Note, Page, Row
 from app.search.embedded import EmbeddedIndex
-from app.search.filters import Filters
+from app.search.filters import Filters, Visible
 from app.search.query import And, Not, Or, Query, Term, matches
 from app.search.tokens import norm
 
@@ -92,8 +92,12 @@ FILTERS = st.builds(
     severities=some(("red", "yellow"), 1),
     states=some(("", "open"), 1),
     order=st.sampled_from(("newest", "oldest")),
-    visible_departments=st.none() | st.frozensets(st.sampled_from((1, 2, 12)), max_size=2),
-    visible_employees=st.none() | st.frozensets(st.sampled_from(PEOPLE), max_size=2),
+    visible=st.none()
+    | st.builds(
+        Visible,
+        st.frozensets(st.sampled_from((1, 2, 12)), max_size=2),
+        st.none() | st.tuples(st.sampled_from((1, 2)), st.sampled_from(PEOPLE)),
+    ),
 )
 SEARCHES = st.tuples(st.none() | TREES, FILTERS | st.just(Filters()), st.integers(1, 6))
 
@@ -112,13 +116,16 @@ def answers(stored: Stored, tree: Query | None, filters: Filters) -> bool:
         filters.since is None or document.sent_at >= filters.since,
         filters.until is None or document.sent_at < filters.until,
         not filters.by_finding() or any(hit_answers(hit, filters) for hit in stored.hits),
-        filters.visible_departments is None
-        or bool(filters.visible_departments & {*document.departments}),
-        filters.visible_employees is None
-        or bool(filters.visible_employees & {*document.employees}),
+        filters.visible is None or is_visible(stored, filters.visible),
         tree is None or matches(tree, norm(document.text)),
     )
     return all(checks)
+
+
+def is_visible(stored: Stored, visible: Visible) -> bool:
+    document = stored.document
+    present = {(stored.corp_id, name) for name in document.employees}
+    return bool(visible.departments & {*document.departments}) or visible.employee in present
 
 
 def hit_answers(hit: Hit, filters: Filters) -> bool:

@@ -1,0 +1,168 @@
+"""The index follows the log, the people and the findings, and ends the same however it is interrupted."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.access import EVERYTHING, OPERATOR, Scope
+from app.bootstrap import Services, findings_of
+from app.foundation import followers
+from app.foundation.errors import AppError
+from app.people.models import Department, Employee
+from app.search.api import Asked, MessagePage, NothingAsked, find
+
+PEOPLE = {
+    "corp": {"code": "ww1", "name": "样例信托"},
+    "departments": [
+        {"code": "hq", "name": "总部", "parent": None},
+        {"code": "east", "name": "东区", "parent": "hq"},
+        {"code": "west", "name": "西区", "parent": "hq"},
+    ],
+    "employees": [
+        {
+            "userid": "he.yu",
+            "name": "何屿",
+            "departments": [
+                {"code": "east", "start": "2026-01-01", "end": "2026-03-01"},
+                {"code": "west", "start": "2026-03-01", "end": None},
+            ],
+            "supervisor": None,
+        },
+        {
+            "userid": "su.he",
+            "name": "苏禾",
+            "departments": [{"code": "east", "start": "2026-01-01", "end": None}],
+            "supervisor": None,
+        },
+    ],
+    "clients": [],
+    "groups": [],
+    "assignments": [],
+}
+
+
+def line(number: int, text: str, *, sender: str = "he.yu", month: int = 2) -> bytes:
+    message: dict[str, Any] = {
+        "corp": "ww1",
+        "source": "test",
+        "source_msg_id": str(number),
+        "sent_at": f"2026-{month:02d}-05T10:00:{number % 60:02d}+08:00",
+        "conversation": {"kind": "single"},
+        "sender": {"type": "employee", "id": sender},
+        "recipients": [{"type": "client", "id": "wmA1"}],
+        "kind": "text",
+        "action": "send",
+        "text": text,
+    }
+    return json.dumps(message).encode()
+
+
+def follow(services: Services) -> None:
+    for follower in services.followers:
+        followers.catch_up(follower, services.tails_of(follower), lambda _left: None)
+
+
+def search(services: Services, scope: Scope = EVERYTHING, **asked: Any) -> MessagePage:
+    return find(services.db, services.index, findings_of, Asked(**asked), scope)
+
+
+def texts(page: MessagePage) -> list[str]:
+    return [item.text for item in page.items]
+
+
+def department(services: Services, code: str) -> int:
+    with services.db.read() as connection:
+        query = select(Department.id).where(Department.code == code)
+        return connection.execute(query).scalar_one()
+
+
+def employee(services: Services, userid: str) -> int:
+    with services.db.read() as connection:
+        query = select(Employee.id).where(Employee.userid == userid)
+        return connection.execute(query).scalar_one()
+
+
+@pytest.fixture
+def firm(services: Services) -> Services:
+    """Two advisers; one moved from east to west on the first of March."""
+    services.people.import_json(OPERATOR, json.dumps(PEOPLE).encode())
+    services.capture.receive(
+        [
+            line(1, "二月的话", month=2),
+            line(2, "三月的话", month=3),
+            line(3, "苏禾的话，保本保息", sender="su.he", month=3),
+        ]
+    )
+    follow(services)
+    return services
+
+
+def test_a_message_counts_to_the_department_its_adviser_was_in_when_it_was_sent(
+    firm: Services,
+) -> None:
+    assert texts(search(firm, q="话", department=["east"])) == ["苏禾的话，保本保息", "二月的话"]
+    assert texts(search(firm, q="话", department=["west"])) == ["三月的话"]
+    assert len(search(firm, q="话", department=["hq"]).items) == 3
+    assert texts(search(firm, q="话", department=["nowhere"])) == []
+
+
+def test_a_scope_shows_its_departments_and_its_own_employee_and_no_more(firm: Services) -> None:
+    west, own = department(firm, "west"), employee(firm, "su.he")
+    seen = search(firm, Scope(frozenset({west}), None), q="话", count="exact")
+    assert (texts(seen), seen.total.value) == (["三月的话"], 1)
+    seen = search(firm, Scope(frozenset(), own), q="话", count="exact")
+    assert (texts(seen), seen.total.value) == (["苏禾的话，保本保息"], 1)
+    seen = search(firm, Scope(frozenset({west}), own), q="话")
+    assert texts(seen) == ["苏禾的话，保本保息", "三月的话"]
+    assert texts(search(firm, Scope(frozenset(), None), q="话")) == []
+
+
+def test_findings_can_be_searched_for_and_are_shown(firm: Services) -> None:
+    page = search(firm, category=["principal_guarantee"])
+    assert texts(page) == ["苏禾的话，保本保息"]
+    (finding, *_) = page.items[0].findings
+    assert finding.category == "principal_guarantee"
+    assert page.items[0].text[finding.start : finding.end] in page.items[0].text
+    assert texts(search(firm, category=["private_deal"])) == []
+
+
+def test_an_index_rebuilt_while_it_serves_ends_the_same(firm: Services) -> None:
+    before = search(firm, q="话", count="exact")
+    for follower in firm.followers[1:]:
+        follower.reset()
+    assert search(firm, q="话").items == []
+    follow(firm)
+    after = search(firm, q="话", count="exact")
+    assert (after.items, after.total) == (before.items, before.total)
+    assert texts(search(firm, category=["principal_guarantee"])) == ["苏禾的话，保本保息"]
+
+
+def test_highlights_point_into_the_original_text(firm: Services) -> None:
+    (item,) = search(firm, q="保本").items
+    assert [item.text[start:end] for start, end in item.highlights] == ["保本"]
+
+
+def test_nothing_asked_is_refused_and_says_so(firm: Services) -> None:
+    with pytest.raises(NothingAsked):
+        search(firm)
+    with pytest.raises(AppError) as refused:
+        search(firm, q='"没有结束')
+    assert refused.value.code == "bad_query"
+
+
+def test_pages_join_to_the_whole_while_messages_arrive(firm: Services) -> None:
+    firm.capture.receive([line(number, f"第{number}句话") for number in range(10, 30)])
+    follow(firm)
+    seen: list[str] = []
+    cursor = None
+    for late in range(40, 60):
+        page = search(firm, q="句话", limit=3, cursor=cursor)
+        seen += texts(page)
+        cursor = page.next
+        if cursor is None:
+            break
+        firm.capture.receive([line(late, "后来的一句话", month=4)])
+        follow(firm)
+    assert seen == [f"第{number}句话" for number in range(29, 9, -1)]
