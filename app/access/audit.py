@@ -43,7 +43,7 @@ class Filter(NamedTuple):
 
 
 def record(
-    connection: Connection, event: Event, caller: Caller, subject: str = "", **facts: Any
+    connection: Connection, event: Event, caller: Caller, subject: str = "", /, **facts: Any
 ) -> None:
     """Append one entry in the caller's transaction.
 

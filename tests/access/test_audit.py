@@ -85,6 +85,14 @@ def test_writers_at_once_make_one_chain(db: Database) -> None:
         assert verify(connection) == []
 
 
+def test_a_fact_may_have_any_name(db: Database) -> None:
+    given = {"event": "e", "caller": "c", "subject": "s", "connection": "x", "seq": 1}
+    with db.write() as connection:
+        record(connection, Event.AUDIT_READ, OPERATOR, **given)
+        (link,) = page(connection, Filter(), before=None, limit=1)
+    assert details(link.entry) == given
+
+
 def test_what_no_database_can_keep_is_kept_readable(db: Database) -> None:
     with db.write() as connection:
         record(connection, Event.MESSAGE_SEARCH, ODD, "s\0\udc00" * 300, q="保本\0\ud800")
