@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,8 +115,8 @@ def latency(it: Server, *, seconds: int, per_second: int) -> None:
     with client(it) as http:
         while time.perf_counter() < deadline:
             mark, accepted = plant(http)
-            found.append(wait_until(lambda: is_found(http, mark)) - accepted)
-            alerted.append(wait_until(lambda: is_alerted(http, mark)) - accepted)
+            found.append(wait_until(partial(is_found, http, mark)) - accepted)
+            alerted.append(wait_until(partial(is_alerted, http, mark)) - accepted)
             time.sleep(0.05)
     stopping.set()
     feeder.join()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from app.search.domain import Document, Hit, Note
 from app.search.embedded import EmbeddedIndex
-from app.search.filters import Filters
+from app.search.filters import Filters, Visible
 from app.search.query import parse
 from app.search.tokens import norm
 
@@ -156,11 +156,11 @@ def kinds(seed: int, texts: list[str]) -> list[Kind]:
             Filters(advisers=("adviser0007",), since=month, until=month + 30 * DAY_MS),
             scan=False,
         ),
-        Kind("10 departments", cut(2), Filters(visible_departments=supervised), scan=False),
+        Kind("10 departments", cut(2), Filters(visible=Visible(supervised)), scan=False),
         Kind(
             "300 advisers",
             cut(2),
-            Filters(visible_employees=frozenset(f"adviser{n:04}" for n in range(300))),
+            Filters(advisers=tuple(f"adviser{n:04}" for n in range(300))),
             scan=False,
         ),
         Kind("finding", cut(1), Filters(categories=("promise",)), scan=False),

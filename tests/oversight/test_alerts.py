@@ -25,7 +25,7 @@ from app.oversight.domain import (
     next_state,
     worst,
 )
-from app.oversight.models import AlertStep
+from app.oversight.models import Alert, AlertStep
 from app.oversight.store import AlertNotFound, AlertRow, Wanted
 from app.screening import store as findings
 
@@ -107,9 +107,7 @@ def test_findings_of_another_lexicon_join_the_alert_and_raise_its_severity(
     say(services, envelope(1, PROMISE))
     (alert,) = alerts(services)
     with services.db.write() as connection:
-        connection.execute(
-            update(store.Alert).where(store.Alert.id == alert.id).values(severity="yellow")
-        )
+        connection.execute(update(Alert).where(Alert.id == alert.id).values(severity="yellow"))
     with services.db.write() as connection:
         found = findings.of_records(connection, [alert.record_id])
         raise_alerts(connection, found)
