@@ -167,7 +167,7 @@ def kinds(seed: int, texts: list[str]) -> list[Kind]:
         Kind(
             "finding, no words",
             [""],
-            Filters(categories=("promise",), visible_departments=supervised),
+            Filters(categories=("promise",), visible=Visible(supervised)),
             scan=False,
         ),
         Kind("filter, no words", [""], Filters(advisers=("adviser0007",)), scan=False),
