@@ -17,6 +17,7 @@ DATA = Path(__file__).parent / "data"
 HAN = range(0x4E00, 0xA000)
 COMPATIBILITY = (
     range(0x00A0, 0x0300),
+    range(0x1E00, 0x1F00),
     range(0x2070, 0x2190),
     range(0x2460, 0x2500),
     range(0x2E80, 0x2FE0),
@@ -40,8 +41,14 @@ def simplified() -> dict[str, str]:
 
 
 def compatible(char: str) -> str:
-    """The one letter, digit or Han character NFKC gives for `char`, lower case, else ''."""
+    """The one letter, digit or Han character NFKC gives for `char`, lower case, else ''.
+
+    A letter loses its accents, so that toned pinyin (bǎo) is pinyin.
+    """
     folded = unicodedata.normalize("NFKC", char).casefold()
+    base = unicodedata.normalize("NFD", folded)
+    if base[:1].isascii() and base[:1].isalpha() and all(map(unicodedata.combining, base[1:])):
+        folded = base[0]
     return folded if len(folded) == 1 and folded != char and folded.isalnum() else ""
 
 

@@ -8,6 +8,7 @@ masked first. A rhetorical or double negation (「还能不保本」) asserts.
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from app.screening.domain import Role
@@ -18,6 +19,7 @@ Speech = Mapping[str, re.Pattern[str]]
 _NEAR_NEGATION = 10  # symbols between a negator and what it negates
 _FAR_NEGATION = 32
 _VERDICT = 16
+_TOUCHING = 2  # symbols between a negator inside a wording and the item it negates
 _MASK = "○"
 _HEADLINE = 11  # symbols; anything shorter may be a whole chat message
 _CLAUSE = re.compile(r"[，。！？\n ]")
@@ -60,7 +62,7 @@ def stance(speech: Speech, folded: Folded, hit: Hit, original: str, role: Role) 
     near = around(folded, hit)
     if _rhetorical(speech, near):
         return Stance.ASSERTED
-    if hit.rule.negation and _denied(speech, near):
+    if hit.rule.negation and (_denied(speech, near) or _denied_inside(speech, folded.text, hit)):
         return Stance.DENIED
     impersonal = hit.rule.topic and _impersonal(speech, near, hit.end - hit.start)
     if impersonal or _quoted(speech, folded, hit, original) or _reported(speech, near):
@@ -88,6 +90,16 @@ def _denied(speech: Speech, near: Around) -> bool:
         or _condemned(speech, near)
         or _banned(speech, near)
         or _warned(speech, near)
+    )
+
+
+def _denied_inside(speech: Speech, text: str, hit: Hit) -> bool:
+    """Whether a negator stands between two items, in the clause of the later one (公司不会垫付)."""
+    gaps = (text[end:start] for (_, end), (start, _) in pairwise(hit.items))
+    return any(
+        len(left) - found.end() <= (_TOUCHING if len(found[0]) == 1 else _TOUCHING * 3)
+        for left in (masked(speech, _CLAUSE.split(gap)[-1]) for gap in gaps)
+        for found in speech["negators"].finditer(left)
     )
 
 
@@ -125,7 +137,7 @@ def _condemned(speech: Speech, near: Around) -> bool:
 
 
 def _reported(speech: Speech, near: Around) -> bool:
-    return _governs(speech, "reports", near.clause_left, _NEAR_NEGATION)
+    return _governs(speech, "reports", masked(speech, near.clause_left), _NEAR_NEGATION)
 
 
 def _impersonal(speech: Speech, near: Around, size: int) -> bool:

@@ -179,6 +179,7 @@ class _Reader:
         pairs = read_pairs(Path(__file__).parent / "data" / "fold.tsv")
         for target, chars in self._evasion.data.get("look_alike", {}).items():
             pairs.update(dict.fromkeys(chars, target))
+        pairs.update(dict.fromkeys(self._evasion.data.get("noise", ""), ""))
         for words in self._evasion.data.get("alias", {}).values():
             pairs.update({c: c for word in words for c in word if unicodedata.category(c) == "So"})
         return pairs

@@ -14,12 +14,13 @@ _LONG = 4  # symbols; a longer wording need not beat a rare compound of the dict
 
 
 class Hit(NamedTuple):
-    """A rule's wording at `text[start:end]` of a folded text."""
+    """A rule's wording at `text[start:end]` of a folded text, and where its items stand."""
 
     rule: Rule
     pattern: Pattern
     start: int
     end: int
+    items: tuple[tuple[int, int], ...]
 
 
 def read(lexicon: Lexicon, text: str) -> Folded | None:
@@ -51,7 +52,7 @@ def _confirmed(
 ) -> Iterator[Hit]:
     for span in _spans(pattern, folded.text, spots):
         if _at_edges(folded, span) and _company(rule, folded.text, span.start, span.end):
-            yield Hit(rule, pattern, span.start, span.end)
+            yield Hit(rule, pattern, *span)
 
 
 def _spans(pattern: Pattern, text: str, spots: list[tuple[int, int]]) -> Iterator[Span]:

@@ -80,7 +80,7 @@ def _swallows(one: Hit, hit: Hit) -> bool:
     longer = one.end - one.start > hit.end - hit.start
     stronger = longer or (one.pattern.literal and not hit.pattern.literal)
     apart = one.rule.category != hit.rule.category
-    return stronger and hit.end <= one.end and (apart or one.pattern.literal)
+    return stronger and hit.end <= one.end + 1 and (apart or one.pattern.literal)
 
 
 def _stance(lexicon: Lexicon, run: Run, folded: Folded, hit: Hit) -> Stance:
@@ -122,7 +122,8 @@ def _client_outcome(one: Judged) -> Outcome | None:
         return None
     if "client" not in rule.by or rule.lead or rule.ask:
         return Outcome.LEAD
-    if one.stance is Stance.ASKED or not one.category.two_sided:
+    asked = one.stance is Stance.ASKED and rule.negation
+    if asked or not one.category.two_sided:
         return Outcome.LEAD
     return Outcome.VIOLATION
 
