@@ -15,6 +15,7 @@ import ctypes
 import json
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import sys
@@ -139,6 +140,12 @@ class Server:
         with suppress(httpx.TransportError):
             return httpx.get(f"{self.url}/readyz", timeout=5).is_success
         return False
+
+    def lags(self) -> dict[str, int]:
+        """How far behind each follower is, as `/metrics` says."""
+        answer = httpx.get(f"{self.url}/metrics", timeout=30)
+        found = re.findall(r'^liuhen_follower_lag\{follower="(\w+)"\} (\S+)', answer.text, re.MULTILINE)
+        return {name: int(float(lag)) for name, lag in found}
 
     def kill(self) -> None:
         """End it by SIGKILL, wherever it is; an ended one stays ended."""

@@ -1,13 +1,14 @@
 """What must be true of a data folder after any fault, compared with the ledger kept outside."""
 
 import hashlib
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 from pydantic import SecretStr
-from sqlalchemy import Connection, text
 
 from app.archive import quarantine
 from app.archive.models import position_of
@@ -76,7 +77,9 @@ def check_blobs(home: Home) -> None:
 
 def check_quarantine(home: Home, ledger: Ledger) -> None:
     """Every unreadable line acknowledged is kept once with its bytes, and no line that was never sent."""
-    with reading(home) as connection:
+    url = SecretStr(home.settings.get("LIUHEN_DATABASE_URL", ""))
+    db = Database(Settings(data=home.data, database_url=url).database)
+    with closing(db), db.read() as connection:
         ring = KeyRing(load_root(Path(home.settings["LIUHEN_KEYS_URL"][7:]), connection))
         blobs = BlobStore(home.data / "blobs")
         items = quarantine.items(connection, state=None, before=None, limit=1_000_000)
@@ -115,21 +118,14 @@ def archived(home: Home) -> list[Kept]:
 
 
 def rows(home: Home, query: str) -> list[tuple[Any, ...]]:
-    """The rows of a query."""
-    with reading(home) as connection:
-        return [tuple(row) for row in connection.execute(text(query))]
-
-
-@contextmanager
-def reading(home: Home) -> Iterator[Connection]:
-    """A snapshot of the record database, read past the server."""
-    url = home.settings.get("LIUHEN_DATABASE_URL", "")
-    db = Database(Settings(data=home.data, database_url=SecretStr(url)).database)
-    try:
-        with db.read() as connection:
-            yield connection
-    finally:
-        db.close()
+    """The rows of a query, read past the server, which may be running."""
+    url = home.settings.get("LIUHEN_DATABASE_URL")
+    if url:
+        with psycopg.connect(url) as connection:
+            return connection.execute(query.encode()).fetchall()
+    address = f"file:{home.data / 'archive.db'}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as connection:
+        return connection.execute(query).fetchall()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Word lists that load at once, and PostgreSQL databases without a schema."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -35,6 +36,8 @@ ask = true
 match = ["客户：{ASK}吗 → 员工：能的"]
 no_match = ["风险自担"]
 """
+SMALL_DISK = 24 * 1024 * 1024
+BALLAST = 18 * 1024 * 1024
 _numbers = count(1)
 
 
@@ -65,6 +68,22 @@ def chance(request: pytest.FixtureRequest) -> Callable[..., Random]:
     seed = request.config.getoption("randomly_seed", default=0)
     print(f"chance seeded with {seed}; repeat with -p randomly -p 'randomly_seed={seed}'")  # noqa: T201
     return lambda *parts: Random(f"{seed}/{request.node.name}/{'/'.join(map(str, parts))}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with `SMALL_DISK` bytes, most of them taken by the file `ballast`."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs"]
+    mounted = subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.fail(f"cannot mount a small tmpfs; run the tests as root: {mounted.stderr.decode()}")
+    try:
+        (folder / "ballast").write_bytes(bytes(BALLAST))
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _execute(uri: str, statement: str) -> None:

@@ -95,7 +95,7 @@ def is_unavailable(answer: httpx.Response) -> bool:
 class Feed:
     """Batches that never repeat: a few conversations, now and then a breach, an unreadable or an oversized line."""
 
-    def __init__(self, name: str, chance: Random, *, largest: int = 20) -> None:
+    def __init__(self, name: str, chance: Random, *, largest: int = 8) -> None:
         self.name, self.chance, self._largest = name, chance, largest
         self._numbers = count()
 
@@ -154,7 +154,7 @@ class Pusher:
 
     def __init__(self, feed: Feed, ledger: Ledger) -> None:
         self._feed, self._ledger = feed, ledger
-        self._again: list[list[Line]] = []
+        self.again: list[list[Line]] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread()
 
@@ -182,19 +182,19 @@ class Pusher:
             headers={"Content-Type": "application/x-ndjson"},
         )
         if not self._ledger.settle(batch, answer):
-            self._again.append(batch)
+            self.again.append(batch)
         return answer
 
     def _run(self, client: httpx.Client) -> None:
         with client:
             while not self._stopping.is_set():
-                batch = self._again.pop() if self._again else self._feed.batch()
+                batch = self.again.pop() if self.again else self._feed.batch()
                 try:
                     answer = self.push(client, batch)
                 except httpx.TransportError:
                     self._ledger.note_cut_off()
                     if self._feed.chance.random() < _AGAIN_SHARE:
-                        self._again.append(batch)
+                        self.again.append(batch)
                     return
                 if not answer.is_success:
                     self._stopping.wait(0.05)
