@@ -20,6 +20,7 @@ _NEAR_NEGATION = 10  # symbols between a negator and what it negates
 _FAR_NEGATION = 32
 _VERDICT = 16
 _TOUCHING = 2  # symbols between a negator inside a wording and the item it negates
+_BARE = 4  # symbols a lone 「不」 or 「没」 reaches; it rather negates the verb beside it
 _MASK = "○"
 _HEADLINE = 11  # symbols; anything shorter may be a whole chat message
 _CLAUSE = re.compile(r"[，。！？\n ]")
@@ -123,7 +124,8 @@ def _governs(speech: Speech, kind: str, left: str, reach: int) -> bool:
     """Whether a word of `kind` stands at most `reach` before the end with no turn of thought between."""
     for found in speech[kind].finditer(left):
         between = left[found.end() :]
-        if len(between) <= reach and not speech["turns"].search(between):
+        far = reach if len(found[0]) > 1 else min(reach, _BARE)
+        if len(between) <= far and not speech["turns"].search(between):
             return True
     return False
 

@@ -10,7 +10,7 @@ from app.screening.segment import SLACK, is_edge
 from app.screening.undisguise import undisguise
 
 
-_LONG = 4  # symbols; a longer wording need not beat a rare compound of the dictionary
+_LONG = 3  # symbols; a longer wording need not beat a rare compound of the dictionary
 
 
 class Hit(NamedTuple):
@@ -76,19 +76,20 @@ def _in_window(pattern: Pattern, text: str, low: int, high: int) -> Iterator[Spa
 
 
 def _at_edges(folded: Folded, span: Span) -> bool:
-    """Whether every item begins and ends at word edges, except where two items touch.
+    """Whether the hit begins and ends at word edges, and so does every lone character in it.
 
-    An end that was disguised has been judged when the disguise was found.
+    Where two items touch nothing is asked; an end that was disguised was judged with the disguise.
     """
-    starts = {start: end - start for start, end in span.items}
-    ends = {end: end - start for start, end in span.items}
-    return all(
-        folded.kinds[at] or _edge(folded, at, size) for at, size in starts.items() if at not in ends
-    ) and all(
-        folded.kinds[at - 1] or _edge(folded, at, size)
-        for at, size in ends.items()
-        if at not in starts
-    )
+    touching = {start for start, _ in span.items} & {end for _, end in span.items}
+    for start, end in span.items:
+        size = end - start
+        if (size == 1 or start == span.start) and start not in touching:
+            if not (folded.kinds[start] or _edge(folded, start, size)):
+                return False
+        if (size == 1 or end == span.end) and end not in touching:
+            if not (folded.kinds[end - 1] or _edge(folded, end, size)):
+                return False
+    return True
 
 
 def _edge(folded: Folded, at: int, size: int) -> bool:
