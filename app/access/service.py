@@ -9,6 +9,7 @@ a revoked token is refused within these seconds, and at once by the process that
 import contextlib
 import hashlib
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -50,6 +51,8 @@ from app.foundation.errors import (
 from app.foundation.settings import Settings
 
 FIRST_LOGIN = "admin"
+HASHES_AT_ONCE = 4  # one takes 64 MB and a third of a second
+HASHING_PATIENCE = 5.0  # seconds
 TOKEN_MEMORY = 3.0  # seconds
 TOKENS_REMEMBERED = 1000
 TOKEN_USE_NOTED_EVERY = timedelta(hours=1)
@@ -125,6 +128,7 @@ class Access:
         self.settings = settings
         self._hasher = hasher or PasswordHash.recommended()
         self._tokens: dict[bytes, tuple[float, Identity]] = {}
+        self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
 
     # users
 
@@ -397,7 +401,12 @@ class Access:
         return self._hasher.hash(_bytes(password))
 
     def _fits(self, password: str, hashed: str) -> tuple[bool, str | None]:
-        return self._hasher.verify_and_update(_bytes(password), hashed)
+        if not self._hashing.acquire(timeout=HASHING_PATIENCE):
+            raise Unavailable("登录请求过多，请稍后重试")
+        try:
+            return self._hasher.verify_and_update(_bytes(password), hashed)
+        finally:
+            self._hashing.release()
 
     def _admit(self, login: str, address: str, request_id: str) -> str:
         attempt = ids.new_id("att")

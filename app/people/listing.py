@@ -136,7 +136,10 @@ def _sees_employee(scope: Scope, employee_id: Any) -> ColumnElement[bool]:
     belonged = select(Membership.employee_id).where(
         Membership.department_id.in_(subtree_query(scope.departments))
     )
-    return or_(employee_id.in_(belonged), employee_id == scope.employee)
+    seen: ColumnElement[bool] = employee_id.in_(belonged)
+    if scope.employee is None:
+        return seen  # `= None` would become IS NULL and show every group without an owner
+    return or_(seen, employee_id == scope.employee)
 
 
 def _sees_client(scope: Scope) -> ColumnElement[bool]:

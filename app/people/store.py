@@ -207,7 +207,7 @@ def subtree_query(departments: Iterable[int]) -> Select[int]:
     tree = (
         select(Department.id)
         .where(Department.id.in_(sorted(departments)))
-        .cte("seen_departments", recursive=True)
+        .cte(recursive=True)  # unnamed: a query may hold two
     )
     below = select(Department.id).join(tree, Department.parent_id == tree.c.id)
     return select(tree.union(below).c.id)  # UNION, so that a cycle would end too

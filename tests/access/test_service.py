@@ -436,6 +436,31 @@ def test_old_attempts_are_forgotten(db: Database, access: Access, later: Clock) 
         assert connection.execute(select(func.count()).select_from(LoginAttempt)).scalar() == 0
 
 
+def test_passwords_are_looked_at_a_few_at_a_time(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "HASHES_AT_ONCE", 1)
+    monkeypatch.setattr(service_module, "HASHING_PATIENCE", 0.0)
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(Argon2Hasher):
+        def verify(self, password: str | bytes, hash: str | bytes) -> bool:  # noqa: A002
+            asked.set()
+            go_on.wait(30)
+            return super().verify(password, hash)
+
+    slow = PasswordHash((Slow(time_cost=1, memory_cost=8, parallelism=1),))
+    access = Access(db, settings, hasher=slow)
+    first = threading.Thread(target=fail, args=(access, "one"))
+    first.start()
+    assert asked.wait(30)
+    with pytest.raises(Unavailable):
+        access.sign_in("two", PASSWORD, HOME)
+    go_on.set()
+    first.join()
+    fail(access, "two")
+
+
 # sessions
 
 

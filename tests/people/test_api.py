@@ -89,6 +89,8 @@ def test_a_supervisor_sees_her_subtree_alone(
     assert set(column(client, "/employees", "userid")) == {"su.he", "lin.an"}
     # wmA was su.he's only while she was in legal
     assert column(client, "/clients", "external_id") == ["wmB"]
+    assert column(client, "/groups", "group_id") == ["wrA"]
+    assert column(signed_in(Role.OFFICER, "legal"), "/groups", "group_id") == ["wrA"]
 
 
 def test_a_client_outside_the_scope_is_not_found(

@@ -28,7 +28,15 @@ from app.people import (
     visible_userids,
 )
 from app.people.listing import Wanted
-from app.people.models import Assignment, Client, Department, Employee, Group, Membership
+from app.people.models import (
+    Assignment,
+    Client,
+    Department,
+    Employee,
+    Group,
+    GroupMember,
+    Membership,
+)
 from app.people.service import Report
 
 WORLDS = settings(
@@ -63,11 +71,12 @@ class Time(NamedTuple):
 
 
 class World(NamedTuple):
-    """A department's parent by its number; who belonged where; who served whom."""
+    """A department's parent by its number; who belonged where; who served whom; owner and members of groups."""
 
     parents: list[int | None]
     belonged: list[tuple[int, int, Time]]
     served: list[tuple[int, int, Time]]
+    groups: list[tuple[int | None, frozenset[int]]]
     seen: frozenset[int]
     own: int | None
 
@@ -107,6 +116,7 @@ def worlds(draw: st.DrawFn) -> World:
         parents,
         draw(spans),
         draw(served),
+        draw(st.lists(st.tuples(st.none() | NUMBERS, st.frozensets(NUMBERS)), max_size=3)),
         draw(st.frozensets(departments, max_size=2)),
         draw(st.none() | NUMBERS),
     )
@@ -142,6 +152,17 @@ def place(connection: Connection, world: World) -> Placed:
     for client, employee, time in world.served:
         row = {"client_id": clients[client], "employee_id": employees[employee]}
         _add(connection, Assignment, row | time.moments())
+    for number, (owner, members) in enumerate(world.groups):
+        row = {
+            "corp_id": corp,
+            "group_id": f"g{number}",
+            "owner_id": None if owner is None else employees[owner],
+            **_person(),
+        }
+        group = _add(connection, Group, row)
+        for member in members:
+            _add(connection, GroupMember, {"group_id": group, "employee_id": employees[member]})
+        _add(connection, GroupMember, {"group_id": group, "client_id": clients[0]})
     scope = Scope(
         frozenset(departments[number] for number in world.seen),
         None if world.own is None else employees[world.own],
@@ -209,6 +230,13 @@ def test_lists_show_whom_brute_force_finds(db: Database, world: World) -> None:
             )
         }
         staff |= set() if world.own is None else {f"e{world.own}"}
+        joined = {
+            f"g{number}"
+            for number, (owner, members) in enumerate(world.groups)
+            if staff & {f"e{who}" for who in (owner, *members)}
+        }
+        groups = listing.groups(connection, placed.scope, Wanted())
+        assert {row.group_id for row in groups} == joined
         employees = listing.employees(connection, placed.scope, Wanted())
         clients = listing.clients(connection, placed.scope, Wanted())
         assert {row.userid for row in employees} == staff
