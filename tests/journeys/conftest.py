@@ -30,10 +30,12 @@ def offices(
 
         @cache
         def opened(kind: str) -> Office:
-            settings = {}
+            folder = tmp_path_factory.mktemp("office")
             if kind == "postgresql":
-                settings["database_url"] = _empty_database(request.getfixturevalue("postgres"))
-            home = prepare(tmp_path_factory.mktemp("office"), **settings)
+                database = _empty_database(request.getfixturevalue("postgres"))
+                home = prepare(folder, database_url=database)
+            else:
+                home = prepare(folder)
             server = stack.enter_context(Server(home))
             return open_office(home, server)
 
