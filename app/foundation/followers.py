@@ -23,8 +23,8 @@ TOPIC = "records"  # rings when the log has grown
 LEASE = timedelta(seconds=10)
 LOOK_EVERY = 1.0  # seconds, should a ring be lost between machines
 LONGEST_PAUSE = 30.0  # seconds after repeated failures
-YIELD_SHARE = 3.0  # while messages pour in, a follower rests this many times as long as it worked
-LONGEST_YIELD = 0.6  # seconds; with the work itself, below what a supervisor may wait for an alert
+YIELD_SHARE = 8.0  # while messages pour in, a follower rests this many times as long as it worked
+LONGEST_YIELD = 5.0  # seconds; it ends at once when the door is quiet again
 YIELD_SLICE = 0.02  # seconds between two looks whether it is still so
 
 

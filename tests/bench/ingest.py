@@ -55,8 +55,11 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     args = parser.parse_args()
     with folder() as data, database(args.database, data) as address, server(data, address) as it:
+        before = cpu_seconds(it.pid)
         rate = bulk(it, args.count, args.clients)
+        each = (cpu_seconds(it.pid) - before) / args.count * 1e6
         print(f"bulk      {args.count:>9,} messages  {rate:>9,.0f} /s   peak {peak_mb(it.pid)} MB")
+        print(f"server    {each:>9,.0f} µs of processor time a message, followers included")
         behind = catch_up(it)
         print(f"followers caught up {behind:.1f} s after the last answer")
         singles(it, 500)
@@ -326,6 +329,12 @@ def peak_mb(pid: int) -> int:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) // 1024
     return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ms(seconds: Sequence[float], share: float) -> str:
