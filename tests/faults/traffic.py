@@ -14,23 +14,32 @@ CORP: Final = "ww-faults"
 SOURCE: Final = "faults"
 BREACH: Final = "保本保息"
 ASK: Final = "能保本"
-COMMON: Final = "样例消息"  # in every text
+COMMON: Final = "样例消息"  # in every text with a token
 OVERSIZED: Final = (70_000, 200_000)  # bytes of an unreadable line that is kept in a blob
 _START: Final = datetime(2026, 3, 2, 1, tzinfo=UTC)
 _BREACH_SHARE: Final = 0.04
 _GARBAGE_SHARE: Final = 0.10
-_OVERSIZED_SHARE: Final = 0.05
 _GROUP_SHARE: Final = 0.3
 _AGAIN_SHARE: Final = 0.5  # of the pushes cut off are repeated, the others never
 
 
 class Line(NamedTuple):
-    """One line of NDJSON. `id` is None for one that cannot be read and belongs in quarantine."""
+    """One line of NDJSON. `id` is None for one that cannot be read and belongs in quarantine.
+
+    `token` stands in no other message; `is_breach` asks for an alert.
+    """
 
     data: bytes
     id: str | None = None
     token: str = ""
     is_breach: bool = False
+
+
+class Place(NamedTuple):
+    """Where something is said; the first of the parties speaks."""
+
+    conversation: dict[str, str | None]
+    parties: tuple[dict[str, str], ...]
 
 
 @dataclass
@@ -95,58 +104,68 @@ def is_unavailable(answer: httpx.Response) -> bool:
 class Feed:
     """Batches that never repeat: a few conversations, now and then a breach, an unreadable or an oversized line."""
 
-    def __init__(self, name: str, chance: Random, *, largest: int = 8) -> None:
-        self.name, self.chance, self._largest = name, chance, largest
-        self._numbers = count()
+    def __init__(
+        self, name: str, chance: Random, *, largest: int = 8, oversized: float = 0.05
+    ) -> None:
+        self.name, self.chance = name, chance
+        self._largest, self._oversized = largest, oversized
+        self._numbers, self._tokens = count(), count()
 
     def batch(self) -> list[Line]:
         """The next batch."""
         lines = [self.message() for _ in range(self.chance.randint(1, self._largest))]
         if self.chance.random() < _GARBAGE_SHARE:
             lines.append(self.garbage(self.chance.randint(10, 200)))
-        if self.chance.random() < _OVERSIZED_SHARE:
+        if self.chance.random() < self._oversized:
             lines.append(self.garbage(self.chance.randint(*OVERSIZED)))
         self.chance.shuffle(lines)
         return lines
 
-    def message(self, text: str | None = None, *, from_client: bool = False) -> Line:
-        """The next message; without a text, a harmless one or a breach."""
+    def message(self) -> Line:
+        """The next message of an adviser, harmless or a breach, to be found by its token."""
+        is_breach = self.chance.random() < _BREACH_SHARE
+        token = f"q{self.name}n{next(self._tokens):07d}q"
+        said = f"这款{BREACH}" if is_breach else "今天市场平稳"
+        return self._line(self._place(), f"{said}，{COMMON} {token}", token, is_breach=is_breach)
+
+    def exchange(self) -> list[Line]:
+        """A client's question and the yes that makes it a violation, one after the other."""
+        place = self._place()
+        asked = self._line(place._replace(parties=place.parties[::-1]), f"{ASK}吗")
+        return [asked, self._line(place, "能的", is_breach=True)]
+
+    def _line(
+        self, place: Place, text: str, token: str = "", *, is_breach: bool = False
+    ) -> Line:
         number = next(self._numbers)
-        token = f"q{self.name}n{number:07d}q"
-        is_breach = text is None and self.chance.random() < _BREACH_SHARE
-        said = text or (f"这款{BREACH}" if is_breach else "今天市场平稳")
-        conversation, parties = self._place()
-        if from_client:
-            parties.reverse()
+        name = f"{self.name}-{number}"
         envelope = {
             "corp": CORP,
             "source": SOURCE,
-            "source_msg_id": f"{self.name}-{number}",
+            "source_msg_id": name,
             "sent_at": (_START + timedelta(seconds=number)).isoformat(),
-            "conversation": conversation,
-            "sender": parties[0],
-            "recipients": parties[1:],
+            "conversation": place.conversation,
+            "sender": place.parties[0],
+            "recipients": place.parties[1:],
             "kind": "text",
             "action": "send",
-            "text": f"{said}，{COMMON} {token}",
+            "text": text,
         }
         data = json.dumps(envelope, ensure_ascii=False).encode()
-        return Line(data, envelope["source_msg_id"], token, is_breach)  # type: ignore[arg-type]
+        return Line(data, name, token, is_breach)
 
     def garbage(self, size: int) -> Line:
         """A line that is no JSON."""
         return Line(b'{"broken": ' + self.chance.randbytes(size // 2).hex().encode())
 
-    def _place(self) -> tuple[dict[str, str | None], list[dict[str, str]]]:
-        """A conversation and its parties: one adviser each, so that nobody seems to agree with anybody."""
+    def _place(self) -> Place:
+        """One adviser each, so that nobody seems to agree with anybody."""
         adviser, client = self.chance.randrange(3), self.chance.randrange(5)
-        parties = [
-            {"type": "employee", "id": f"adviser{adviser}"},
-            {"type": "client", "id": f"wm{client}"},
-        ]
-        if self.chance.random() < _GROUP_SHARE:
-            return {"kind": "group", "id": f"wr{adviser}"}, parties
-        return {"kind": "single", "id": None}, parties
+        is_group = self.chance.random() < _GROUP_SHARE
+        return Place(
+            {"kind": "group", "id": f"wr{adviser}"} if is_group else {"kind": "single", "id": None},
+            ({"type": "employee", "id": f"adviser{adviser}"}, {"type": "client", "id": f"wm{client}"}),
+        )
 
 
 class Pusher:

@@ -1,0 +1,134 @@
+"""Followers killed wherever they are: what they made is what one undisturbed pass makes of the same log."""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from app.archive.models import position_of
+from tests.faults.checks import archived, check, check_alerts, check_search, rows
+from tests.faults.traffic import Feed, Ledger, Pusher
+from tests.server import Home, Server, prepare, run
+
+Chance = Callable[..., Random]
+MESSAGES = 4_000
+FINDINGS = (
+    "SELECT record_id, earlier, spoken_id, category, outcome, severity, start, \"end\", phrase, rule"
+    " FROM findings ORDER BY record_id, start, rule, outcome"
+)
+ALERTS = (
+    "SELECT a.record_id, a.severity, a.category, a.state, s.step, s.state, s.note"
+    " FROM alerts a LEFT JOIN alert_steps s ON s.alert_number = a.number ORDER BY a.record_id, s.id"
+)
+CURSORS = "SELECT name, corp_id, seq FROM follower_cursors ORDER BY name, corp_id"
+MADE = ("alert_steps", "alerts", "findings", "follower_cursors")
+
+
+def test_followers_killed_on_sqlite_leave_neither_double_nor_gap(
+    tmp_path: Path, wordlists: str, chance: Chance
+) -> None:
+    home = prepare(tmp_path, wordlists=wordlists)
+    ledger = killed_while_behind(home, chance, 12)
+    check(home, ledger)
+    compare(home, sqlite_copy(home, tmp_path / "copy"), ledger)
+
+
+def test_followers_killed_on_postgresql_leave_neither_double_nor_gap(
+    tmp_path: Path, wordlists: str, chance: Chance, postgres_database: str, postgres: str
+) -> None:
+    home = prepare(tmp_path, wordlists=wordlists, database_url=postgres_database)
+    ledger = killed_while_behind(home, chance, 4)
+    check(home, ledger)
+    compare(home, postgres_copy(home, tmp_path / "copy", postgres), ledger)
+
+
+def killed_while_behind(home: Home, chance: Chance, times: int) -> Ledger:
+    """Fill the log, then start and kill the server again and again while its followers are behind."""
+    ledger, feed, moments = Ledger(), Feed("f", chance()), chance("moments")
+    pusher, behind = Pusher(feed, ledger), 0
+    with Server(home) as server:
+        push(server, pusher, feed, MESSAGES)
+        for _ in range(times):
+            server.kill()
+            behind += is_behind(home)
+            server.start()
+            time.sleep(moments.uniform(0.0, 0.4))
+            push(server, pusher, feed, moments.randrange(300))
+            time.sleep(moments.uniform(0.0, 0.1))
+        server.kill()
+    assert behind
+    return ledger
+
+
+def push(server: Server, pusher: Pusher, feed: Feed, number: int) -> None:
+    """Push at least so many messages, in order over one connection."""
+    with server.client() as client:
+        for _ in range(0, number, 60):
+            batch = [line for _ in range(20) for line in (feed.message(), *feed.exchange())]
+            assert pusher.push(client, batch).is_success
+
+
+def is_behind(home: Home) -> bool:
+    """Whether a killed server has left records that screening has not seen."""
+    ends = dict(rows(home, "SELECT corp_id, max(id) FROM records GROUP BY corp_id"))
+    seen = dict(rows(home, "SELECT corp_id, seq FROM follower_cursors WHERE name = 'screening'"))
+    return any(position_of(end)[1] > seen.get(corp, 0) for corp, end in ends.items())
+
+
+def compare(home: Home, copy: Home, ledger: Ledger) -> None:
+    """What the killed followers made, against a fresh pass over a copy of the log."""
+    assert run(copy, "catch-up", "--json", timeout=240).code == 0
+    for query in (FINDINGS, ALERTS, CURSORS):
+        assert rows(home, query) == rows(copy, query)
+    assert indexed(home) == indexed(copy)
+    kept = archived(copy)
+    check_search(copy, kept, ledger)
+    check_alerts(copy, kept, ledger)
+
+
+def sqlite_copy(home: Home, data: Path) -> Home:
+    """The same log in another folder without anything that was made from it."""
+    data.mkdir()
+    for file in home.data.glob("archive.db*"):
+        shutil.copy(file, data)
+    shutil.copytree(home.data / "blobs", data / "blobs")
+    with closing(sqlite3.connect(data / "archive.db")) as connection, connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in triggers.fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        for table in MADE:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    return home._replace(data=data)
+
+
+def postgres_copy(home: Home, data: Path, postgres: str) -> Home:
+    """The same log in another database without anything that was made from it."""
+    url = home.settings["LIUHEN_DATABASE_URL"]
+    original = conninfo_to_dict(url)["dbname"]
+    copied = f"{original}_copy"
+    shutil.copytree(home.data / "blobs", data / "blobs")
+    with psycopg.connect(postgres.format(name="postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {copied} TEMPLATE {original}".encode())
+    with psycopg.connect(postgres.format(name=copied), autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in MADE:
+            connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608
+    settings = {**home.settings, "LIUHEN_DATABASE_URL": postgres.format(name=copied)}
+    return home._replace(data=data, settings=settings)
+
+
+def indexed(home: Home) -> list[list[tuple[object, ...]]]:
+    """Everything the index holds, but for the words."""
+    queries = (
+        "SELECT corp_id, seq FROM doc ORDER BY corp_id, seq",
+        "SELECT corp_id, seq, category, severity, state FROM hit ORDER BY 1, 2, 3, 4, 5",
+        "SELECT corp_id, seq FROM position WHERE stream = 'messages'",
+    )
+    with closing(sqlite3.connect(home.data / "index.db")) as connection:
+        return [connection.execute(query).fetchall() for query in queries]
