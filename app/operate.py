@@ -6,6 +6,7 @@ operator, who holds the keys and the files anyway.
 
 import inspect
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -102,11 +103,14 @@ def lag(services: Services) -> Answer:
     return {"lag": worker.lags(services)}
 
 
-def catch_up(services: Services, seconds: float) -> Answer:
-    """Follow for that long where nobody else does; then tell how far behind each follower is."""
+def catch_up(services: Services, seconds: float, staff: worker.Staff | None) -> Answer:
+    """For that long follow, or wait for this process's runners; then tell how far behind each follower is."""
     deadline = clock.now_ms() + seconds * 1000
-    for follower in services.followers:
-        _follow(services, follower, deadline)
+    if staff is None:
+        for follower in services.followers:
+            _follow(services, follower, deadline)
+    while any(worker.lags(services).values()) and clock.now_ms() < deadline:
+        time.sleep(LOOK_EVERY)
     return lag(services)
 
 
@@ -156,6 +160,8 @@ def doctor(services: Services, staff: worker.Staff | None) -> Answer:
     }
 
 
+LOOK_EVERY = 0.1  # seconds between two looks at the lag
+
 OPERATIONS: dict[str, Operation] = {
     operation.__name__: operation
     for operation in (
@@ -196,7 +202,7 @@ def perform(
 def _follow(services: Services, follower: Follower, deadline: float) -> None:
     """Step a follower to its ends, unless a runner somewhere holds its lease."""
     holder = f"catch-up:{secrets.token_hex(4)}"
-    if not followers.take_lease(services.db, follower.name, holder):
+    if follower.is_shared and not followers.take_lease(services.db, follower.name, holder):
         return
     try:
         for corp_id, end in services.tails_of(follower).items():
