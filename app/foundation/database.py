@@ -151,7 +151,7 @@ class Database:
     @contextmanager
     def write(self) -> Generator[Connection]:
         """One transaction, committed when the block ends well; announcements ring after the commit."""
-        with self._turn(), _named_failures(), self._writer.begin() as connection:
+        with self._turn(), _named_failures(_takes_no_writes), self._writer.begin() as connection:
             connection.info[_TOPICS] = topics = set[str]()
             connection.info[_ACTS] = acts = list[Callable[[], None]]()
             yield connection
@@ -343,14 +343,16 @@ def hold_folder(folder: Path) -> Generator[None]:
 
 
 @contextmanager
-def _named_failures() -> Generator[None]:
-    """Turn a lost, busy or full database into `Unavailable`; leave every other error as it is."""
+def _named_failures(
+    also: Callable[[DBAPIError], bool] = lambda _error: False,
+) -> Generator[None]:
+    """Turn a lost, busy or full database, and what `also` names, into `Unavailable`; leave every other error."""
     try:
         yield
     except PoolExhausted as error:
         raise Unavailable("数据库正忙，请稍后重试") from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_lost(error):
+        if error.connection_invalidated or _is_lost(error) or also(error):
             raise Unavailable(_reason(error)) from error
         raise
 
@@ -361,6 +363,11 @@ def _is_lost(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError) and (code is None or code in _SQLITE_LOST)
 
 
+def _takes_no_writes(error: DBAPIError) -> bool:
+    """PostgreSQL as a standby, or set read-only."""
+    return isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction)
+
+
 def _reason(error: DBAPIError) -> str:
     code = _sqlite_code(error)
     if code == sqlite3.SQLITE_FULL or isinstance(error.orig, psycopg.errors.DiskFull):
@@ -368,7 +375,7 @@ def _reason(error: DBAPIError) -> str:
     is_busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     if is_busy or isinstance(error.orig, psycopg.errors.LockNotAvailable):
         return "数据库正忙，请稍后重试"
-    return "数据库暂不可用"
+    return "数据库目前只读" if _takes_no_writes(error) else "数据库暂不可用"
 
 
 def _sqlite_code(error: DBAPIError) -> int | None:
