@@ -32,6 +32,7 @@ import httpx
 SCOPES: Final = ("ingest", "search", "alerts", "admin")
 READY_WITHIN: Final = 60.0  # seconds; only a server that hangs needs them
 STOP_WITHIN: Final = 15.0
+FOLLOWED_WITHIN: Final = 90.0  # a follower that has failed waits up to 30 before it tries again
 _LOG_TAIL: Final = 4_000  # bytes of the log shown when a server fails
 _PARENT_DIED: Final = 1  # prctl: which signal a process gets when its parent ends
 _loaded = multiprocessing.get_context("forkserver")
@@ -146,6 +147,14 @@ class Server:
         answer = httpx.get(f"{self.url}/metrics", timeout=30)
         found = re.findall(r'^liuhen_follower_lag\{follower="(\w+)"\} (\S+)', answer.text, re.MULTILINE)
         return {name: int(float(lag)) for name, lag in found}
+
+    def wait_until_followed(self) -> None:
+        """Wait until its followers have caught up by themselves."""
+        deadline = time.monotonic() + FOLLOWED_WITHIN
+        while any(self.lags().values()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"still behind, {self.lags()}: {self.tail()}")
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """End it by SIGKILL, wherever it is; an ended one stays ended."""

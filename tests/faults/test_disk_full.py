@@ -1,7 +1,6 @@
 """A full disk refuses politely, keeps what it promised, and needs nobody once there is room again."""
 
 import errno
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -16,7 +15,6 @@ from tests.server import Home, Server, prepare
 Chance = Callable[..., Random]
 REFUSALS = 20
 PUSHES = 2_000  # more than the disk holds
-CATCH_UP = 60.0  # seconds; a follower that has failed waits up to 30 before it tries again
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def test_a_full_disk_loses_nothing_and_recovers_without_help(
         while pusher.again:
             assert pusher.push(client, pusher.again.pop()).is_success
         assert pusher.push(client, feed.batch()).is_success
-        wait_until_followed(server)
+        server.wait_until_followed()
         assert server.stop() == 0
     assert len(check(home, ledger)) == len(ledger.sent)
 
@@ -63,7 +61,7 @@ def test_what_cannot_be_audited_is_not_shown(home: Home, small_disk: Path, chanc
     pusher, secret = Pusher(feed, ledger), feed.message()
     with Server(home) as server, server.client() as client:
         assert pusher.push(client, [secret]).is_success
-        wait_until_followed(server)
+        server.wait_until_followed()
         ways = ways_to_see(client, secret)
         assert all(secret.token in client.get(way).text for way in ways)
         fill(small_disk)
@@ -107,11 +105,3 @@ def fill(folder: Path) -> None:
 def count_audited(home: Home) -> int:
     """How many entries the audit trail has."""
     return int(rows(home, "SELECT count(*) FROM audit_events")[0][0])
-
-
-def wait_until_followed(server: Server) -> None:
-    """Wait until the server's followers have caught up by themselves."""
-    deadline = time.monotonic() + CATCH_UP
-    while any(server.lags().values()):
-        assert time.monotonic() < deadline, server.tail()
-        time.sleep(0.1)
