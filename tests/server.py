@@ -145,7 +145,9 @@ class Server:
     def lags(self) -> dict[str, int]:
         """How far behind each follower is, as `/metrics` says."""
         answer = httpx.get(f"{self.url}/metrics", timeout=30)
-        found = re.findall(r'^liuhen_follower_lag\{follower="(\w+)"\} (\S+)', answer.text, re.MULTILINE)
+        found = re.findall(
+            r'^liuhen_follower_lag\{follower="(\w+)"\} (\S+)', answer.text, re.MULTILINE
+        )
         return {name: int(float(lag)) for name, lag in found}
 
     def wait_until_followed(self) -> None:

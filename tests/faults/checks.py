@@ -142,5 +142,3 @@ def index(home: Home) -> Iterator[EmbeddedIndex]:
 def count(found: EmbeddedIndex, word: str) -> int:
     """How many messages a word is found in."""
     return found.search(Term(tokens.norm(word)), Filters(), count="exact").total
-
-

@@ -66,8 +66,12 @@ def postgres_database(postgres: str) -> Iterator[str]:
 def chance(request: pytest.FixtureRequest) -> Callable[..., Random]:
     """A source of chance that says how to repeat it; the seed is pytest-randomly's."""
     seed = request.config.getoption("randomly_seed", default=0)
-    print(f"chance seeded with {seed}; repeat with -p randomly -p 'randomly_seed={seed}'")  # noqa: T201
-    return lambda *parts: Random(f"{seed}/{request.node.name}/{'/'.join(map(str, parts))}")
+    print(f"repeat with --randomly-seed={seed}")  # noqa: T201
+
+    def chance(*parts: object) -> Random:
+        return Random(f"{seed}/{request.node.name}/{'/'.join(map(str, parts))}")  # noqa: S311
+
+    return chance
 
 
 @pytest.fixture

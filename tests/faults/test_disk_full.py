@@ -1,6 +1,5 @@
 """A full disk refuses politely, keeps what it promised, and needs nobody once there is room again."""
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -94,12 +93,12 @@ def ways_to_see(client: httpx.Client, message: Line) -> list[str]:
 
 def fill(folder: Path) -> None:
     """Leave no byte free."""
-    with (folder / "more ballast").open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
+    with (
+        (folder / "more ballast").open("wb", buffering=0) as file,
+        pytest.raises(OSError, match="space"),
+    ):
+        while file.write(bytes(4096)):
+            pass
 
 
 def count_audited(home: Home) -> int:

@@ -19,7 +19,7 @@ from tests.server import Home, Server, prepare, run
 Chance = Callable[..., Random]
 MESSAGES = 4_000
 FINDINGS = (
-    "SELECT record_id, earlier, spoken_id, category, outcome, severity, start, \"end\", phrase, rule"
+    'SELECT record_id, earlier, spoken_id, category, outcome, severity, start, "end", phrase, rule'
     " FROM findings ORDER BY record_id, start, rule, outcome"
 )
 ALERTS = (

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-
 from tests.faults.checks import check
 from tests.faults.traffic import Feed, Ledger, Pusher
 from tests.server import Home, Server, prepare
@@ -46,5 +45,3 @@ def killed_again_and_again(home: Home, chance: Chance, times: int) -> None:
     assert len(ledger.kept) > times
     assert len(ledger.kept) <= len(kept) <= len(ledger.sent)
     assert ledger.garbage_kept
-
-

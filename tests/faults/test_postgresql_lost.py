@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -106,21 +107,36 @@ LOSE = {"immediate": stop_at_once, "killed": kill}
 def start(server: Any) -> None:
     """Start it again; orphans of a killed one may hold the data for a moment."""
     deadline = time.monotonic() + BACK_WITHIN
-    while True:
-        try:
-            return server.ensure_postgres_running()
-        except subprocess.CalledProcessError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    while not is_started(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_started(server: Any) -> bool:
+    """Try to start it."""
+    with suppress(subprocess.CalledProcessError):
+        server.ensure_postgres_running()
+        return True
+    return False
 
 
 def refuse_writes(server: Any, switch: str) -> None:
     """Have every new connection take no writes, as a standby does; the present ones end."""
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
-        connection.execute(f"ALTER DATABASE postgres SET default_transaction_read_only = {switch}".encode())
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()")
+        connection.execute(
+            f"ALTER DATABASE postgres SET default_transaction_read_only = {switch}".encode()
+        )
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = 'postgres' AND pid <> pg_backend_pid()"
+        )
 
 
 def control(server: Any, *arguments: str) -> None:
-    pgexec("pg_ctl", ("-w", "-D", str(server.pgdata), *arguments), bin_path=server.bin_path, user=server.system_user)
+    pgexec(
+        "pg_ctl",
+        ("-w", "-D", str(server.pgdata), *arguments),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )

@@ -49,7 +49,7 @@ def test_two_servers_on_one_database_write_one_log(
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    homes = [prepare(folder, **shared) for folder in folders]
+    homes = [prepare(folder, data=None, **shared) for folder in folders]
     ledger = Ledger()
     feeds = [Feed(f"{n}", chance(n), oversized=0) for n in range(4)]  # blobs lie in one folder
     pushers = [Pusher(feed, ledger) for feed in feeds]

@@ -134,9 +134,7 @@ class Feed:
         asked = self._line(place._replace(parties=place.parties[::-1]), f"{ASK}吗")
         return [asked, self._line(place, "能的", is_breach=True)]
 
-    def _line(
-        self, place: Place, text: str, token: str = "", *, is_breach: bool = False
-    ) -> Line:
+    def _line(self, place: Place, text: str, token: str = "", *, is_breach: bool = False) -> Line:
         number = next(self._numbers)
         name = f"{self.name}-{number}"
         envelope = {
@@ -164,7 +162,10 @@ class Feed:
         is_group = self.chance.random() < _GROUP_SHARE
         return Place(
             {"kind": "group", "id": f"wr{adviser}"} if is_group else {"kind": "single", "id": None},
-            ({"type": "employee", "id": f"adviser{adviser}"}, {"type": "client", "id": f"wm{client}"}),
+            (
+                {"type": "employee", "id": f"adviser{adviser}"},
+                {"type": "client", "id": f"wm{client}"},
+            ),
         )
 
 
