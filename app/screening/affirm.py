@@ -36,9 +36,7 @@ class Answer(NamedTuple):
     text: str
 
 
-def answer(
-    speech: Speech, fold: Fold, question: Question, said: Sequence[Said]
-) -> Answer | None:
+def answer(speech: Speech, fold: Fold, question: Question, said: Sequence[Said]) -> Answer | None:
     """The first staff message after the question that affirms it, unless one denies it before."""
     replies = 0
     asked_at = said[question.at].sent_at

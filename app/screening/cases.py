@@ -65,7 +65,9 @@ def _turn(place: str, at: int, message: Any) -> Turn:
     if not isinstance(message.get("text"), str):
         raise CasesError(f"{place}：第 {at + 1} 条消息缺少文字 text")
     speaker = message.get("speaker", "")
-    return Turn(message["role"], message["text"], speaker if isinstance(speaker, str) else "", at * STEP)
+    return Turn(
+        message["role"], message["text"], speaker if isinstance(speaker, str) else "", at * STEP
+    )
 
 
 def result_line(case: str, findings: list[Finding]) -> str:

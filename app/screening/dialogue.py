@@ -64,7 +64,8 @@ def _said(speech: Mapping[str, re.Pattern[str]], at: int, turn: Turn) -> Said:
                 break
     text = turn.text[start:]
     filler = len(text) <= 12 and (  # noqa: PLR2004
-        bool(_TOKEN_ONLY.match(text)) or bool(speech["fillers"].fullmatch(text.strip(" 。，,.~～!！")))
+        bool(_TOKEN_ONLY.match(text))
+        or bool(speech["fillers"].fullmatch(text.strip(" 。，,.~～!！")))
     )
     return Said(at, turn.role, turn.speaker, turn.sent_at, text, start, quote, filler)
 

@@ -25,12 +25,16 @@ class Choice(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A compiled family. `words` lists all members when they are few, else it is empty."""
+    """A compiled family. `words` lists all members when they are few, else it is empty.
+
+    `firsts` are the characters a member may begin with.
+    """
 
     regex: str
     anchors: tuple[tuple[str, ...], ...]
     words: tuple[str, ...]
     longest: int
+    firsts: frozenset[str]
 
 
 def family(source: str, fold: Callable[[str], str] = str) -> Family:
@@ -43,7 +47,7 @@ def family(source: str, fold: Callable[[str], str] = str) -> Family:
     anchors = (words,) if words else tuple(_anchors(top))
     if not anchors:
         raise BadFamily(f"「{source}」没有任何必须出现的字，或者可能的写法太多，请拆成几条")
-    return Family(_regex(top), anchors, words, _longest(top))
+    return Family(_regex(top), anchors, words, _longest(top), frozenset(_firsts(top)))
 
 
 def expand(source: str, fold: Callable[[str], str] = str) -> list[str]:
@@ -73,9 +77,7 @@ def _choices(
         at += 1
 
 
-def _sequence(
-    source: str, at: int, fold: Callable[[str], str]
-) -> tuple[tuple[Choice, ...], int]:
+def _sequence(source: str, at: int, fold: Callable[[str], str]) -> tuple[tuple[Choice, ...], int]:
     parts: list[Choice] = []
     while at < len(source) and source[at] not in "|)":
         part, at = _atom(source, at, fold)
@@ -105,6 +107,24 @@ def _part_regex(part: Choice) -> str:
         longest_first = sorted(part.branches, key=_longest, reverse=True)
         return f"(?:{'|'.join(map(_regex, longest_first))}){'?' if part.optional else ''}"
     return re.escape(part.word) + ("?" if part.optional else "")
+
+
+def _firsts(parts: tuple[Choice, ...]) -> Iterator[str]:
+    for part in parts:
+        if part.branches:
+            yield from (char for branch in part.branches for char in _firsts(branch))
+        else:
+            yield from part.word[:1]
+        if not (part.optional or _may_be_empty(part)):
+            return
+
+
+def _may_be_empty(part: Choice) -> bool:
+    if part.branches:
+        return any(
+            all(one.optional or _may_be_empty(one) for one in branch) for branch in part.branches
+        )
+    return not part.word
 
 
 def _longest(parts: tuple[Choice, ...]) -> int:
@@ -155,5 +175,5 @@ def _of_branches(branches: tuple[tuple[Choice, ...], ...]) -> tuple[str, ...]:
         sets = [words for words in (_members(branch, LIMIT), *_anchors(branch)) if words]
         if not sets:
             return ()
-        chosen.update(dict.fromkeys(min(sets, key=len)))
+        chosen.update(dict.fromkeys(min(sets, key=lambda words: len(words))))
     return tuple(chosen)

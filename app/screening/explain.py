@@ -66,9 +66,7 @@ def _evasion(one: Decided, written: str, messages: int) -> str | None:
     if len(written) > len(plain) and _torn(one):
         return "零宽字符" if _ZERO_WIDTH.search(written) else "插入符号"
     seen = [one.run.text[at] for at in one.folded.starts[one.hit.start : one.hit.end]]
-    changed = any(
-        a != b and "一" <= b <= "鿿" for a, b in zip(seen, plain, strict=True)
-    )
+    changed = any(a != b and "一" <= b <= "鿿" for a, b in zip(seen, plain, strict=True))
     return "异体字形" if changed else None
 
 

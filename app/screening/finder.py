@@ -63,5 +63,7 @@ def _place(hit: tuple[int, tuple[int, Value]], ends: Mapping[int, int]) -> Place
 
 def _ends(text: str) -> dict[int, int]:
     """Last byte of each character to the position after the character."""
-    sizes = accumulate(1 if c < "\x80" else 2 if c < "\u0800" else 3 if c < "\U00010000" else 4 for c in text)
+    sizes = accumulate(
+        1 if c < "\x80" else 2 if c < "\u0800" else 3 if c < "\U00010000" else 4 for c in text
+    )
     return {size - 1: at for at, size in enumerate(sizes, 1)}

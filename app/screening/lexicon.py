@@ -95,7 +95,7 @@ class Lexicon:
     version: str
     categories: Mapping[str, Category]
     fold: Fold
-    gate: Finder[bool]
+    gate: Finder[tuple[tuple[frozenset[str], ...], ...]]
     disguises: Finder[Variant]
     anchors: Finder[tuple[tuple[int, int], ...]]
     rules: tuple[Rule, ...]
@@ -130,7 +130,10 @@ class _Reader:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._version = hashlib.sha256()
-        shared = {name: self._read(directory / f"{name}.toml") for name in ("concepts", "speech", "evasion")}
+        shared = {
+            name: self._read(directory / f"{name}.toml")
+            for name in ("concepts", "speech", "evasion")
+        }
         self._concepts, self._speech, self._evasion = shared.values()
         self._fold = Fold(self._pairs())
         self._weigh = Weigh(self._fold.word, segment.frequency)
@@ -149,20 +152,35 @@ class _Reader:
             version=self._version.hexdigest()[:16],
             categories={category.slug: category for category in categories},
             fold=self._fold,
-            gate=Finder(dict.fromkeys(map(self._fold.bare, [*anchors, *disguises]), True)),
+            gate=Finder(self._gate(rules, anchors, disguises)),
             disguises=Finder(disguises),
             anchors=Finder(anchors),
             rules=rules,
             speech=self._phrases(),
         )
 
+    def _gate(
+        self,
+        rules: tuple[Rule, ...],
+        anchors: Mapping[str, tuple[tuple[int, int], ...]],
+        disguises: Mapping[str, Variant],
+    ) -> dict[str, tuple[tuple[frozenset[str], ...], ...]]:
+        """Anchor words and disguises as `Fold.bare` shows them, with what else a match needs."""
+        found: dict[str, tuple[tuple[frozenset[str], ...], ...]] = {}
+        for word, pairs in anchors.items():
+            bare = self._fold.bare(word)
+            needs = {rules[r].patterns[p].firsts: None for r, p in pairs}
+            found[bare] = tuple(dict.fromkeys([*found.get(bare, ()), *needs]))
+        return {**found, **{self._fold.bare(word): ((),) for word in disguises}}
+
     def _read(self, path: Path) -> _File:
         name = path.relative_to(self._directory).as_posix()
         try:
             raw = path.read_bytes()
-            source = raw.decode("utf-8-sig")
         except OSError as error:
             raise LexiconError(name, 1, "文件读不到，请检查文件是否存在、是否有读取权限") from error
+        try:
+            source = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = raw.count(b"\n", 0, error.start) + 1
             raise LexiconError(name, line, "不是 UTF-8 编码，请另存为 UTF-8") from error
@@ -263,7 +281,9 @@ class _Reader:
                     found[alias] = Variant(alias, self._fold.word(word), variants.ALIAS)
         innocent = {self._fold.word(w) for w in data.get("innocent", [])}
         return {
-            written: v for written, v in found.items() if written not in folded and written not in innocent
+            written: v
+            for written, v in found.items()
+            if written not in folded and written not in innocent
         }
 
     def _category(self, file: _File) -> Category:
@@ -304,7 +324,9 @@ class _Reader:
             patterns=tuple(self._pattern(file, say, place) for say in says),
             ask=bool(data.get("ask", False)),
             by=tuple(by),
-            unless=self._some(file, [*base, *self._list(file, data.get("unless", []), place, "unless")], place),
+            unless=self._some(
+                file, [*base, *self._list(file, data.get("unless", []), place, "unless")], place
+            ),
             needs=self._some(file, data.get("needs", []), place, "needs"),
             severity=_severity(file, own, place, "severity") if own else severity,
             confidence=float(data.get("confidence", 0.9)),
@@ -326,7 +348,9 @@ class _Reader:
 def _known(file: _File, data: Mapping[str, Any], keys: set[str], *place: str) -> None:
     for key in data:
         if key not in keys:
-            raise file.wrong(f"不认识的项目「{key}」，可用的有：{'、'.join(sorted(keys))}", *place, key)
+            raise file.wrong(
+                f"不认识的项目「{key}」，可用的有：{'、'.join(sorted(keys))}", *place, key
+            )
 
 
 def _need(file: _File, data: Mapping[str, Any], key: str) -> Any:

@@ -9,7 +9,6 @@ from app.screening.patterns import Pattern, Span, spans
 from app.screening.segment import SLACK, is_edge
 from app.screening.undisguise import undisguise
 
-
 _LONG = 3  # symbols; a longer wording need not beat a rare compound of the dictionary
 
 
@@ -25,14 +24,25 @@ class Hit(NamedTuple):
 
 def read(lexicon: Lexicon, text: str) -> Folded | None:
     """The folded, undisguised text; None when no rule can possibly match it."""
-    if not lexicon.gate.touches(lexicon.fold.bare(text)):
+    if not _possible(lexicon, lexicon.fold.bare(text)):
         return None
     return undisguise(lexicon.fold.full(text), lexicon.disguises)
+
+
+def _possible(lexicon: Lexicon, bare: str) -> bool:
+    """Whether an anchor word stands in the text together with what else its pattern needs."""
+    chars = set(bare)
+    return any(
+        not any(chars.isdisjoint(firsts) for firsts in needs)
+        for place in lexicon.gate.find(bare)
+        for needs in place.value
+    )
 
 
 def hits(lexicon: Lexicon, folded: Folded) -> list[Hit]:
     """All confirmed hits, ordered by start; the same rule counts once at a place."""
     text = folded.text
+    chars = set(text)
     places: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for start, end, pairs in lexicon.anchors.find(text):
         for pair in pairs:
@@ -40,6 +50,8 @@ def hits(lexicon: Lexicon, folded: Folded) -> list[Hit]:
     found: dict[tuple[str, int], Hit] = {}
     for (r, p), spots in places.items():
         rule = lexicon.rules[r]
+        if any(chars.isdisjoint(firsts) for firsts in rule.patterns[p].firsts):
+            continue
         for hit in _confirmed(rule, rule.patterns[p], folded, spots):
             known = found.get((rule.id, hit.start))
             if known is None or hit.end > known.end:
@@ -83,12 +95,10 @@ def _at_edges(folded: Folded, span: Span) -> bool:
     touching = {start for start, _ in span.items} & {end for _, end in span.items}
     for start, end in span.items:
         size = end - start
-        if (size == 1 or start == span.start) and start not in touching:
-            if not (folded.kinds[start] or _edge(folded, start, size)):
-                return False
-        if (size == 1 or end == span.end) and end not in touching:
-            if not (folded.kinds[end - 1] or _edge(folded, end, size)):
-                return False
+        asked = [start] if (size == 1 or start == span.start) and start not in touching else []
+        asked += [end] if (size == 1 or end == span.end) and end not in touching else []
+        if not all(folded.kinds[at - (at == end)] or _edge(folded, at, size) for at in asked):
+            return False
     return True
 
 

@@ -40,6 +40,13 @@ NUMBERS = {
     "账号串": r"[a-z][a-z0-9_-]{5,19}",
 }
 
+_DIGITS = frozenset("0123456789" + _CN + "x")
+_NUMBER_FIRSTS = {
+    **dict.fromkeys(NUMBERS, _DIGITS),
+    "倍": _DIGITS | {"翻"},
+    "账号串": frozenset("abcdefghijklmnopqrstuvwxyz"),
+}
+
 
 class BadPattern(ValueError):
     """The pattern cannot be read; the message says why, in Chinese."""
@@ -53,9 +60,7 @@ class Weigh(NamedTuple):
 
     def total(self, words: Iterable[str]) -> int:
         """The summed frequency of `words`; a single character counts as very common."""
-        return sum(
-            self.frequency(word) + (200_000 if len(word) == 1 else 0) + 1 for word in words
-        )
+        return sum(self.frequency(word) + (200_000 if len(word) == 1 else 0) + 1 for word in words)
 
 
 class Concept(NamedTuple):
@@ -65,6 +70,7 @@ class Concept(NamedTuple):
     anchor: tuple[str, ...]
     words: tuple[str, ...]
     longest: int
+    firsts: frozenset[str]
 
 
 def concept(families: Sequence[Family], weight: Weigh) -> Concept:
@@ -73,7 +79,10 @@ def concept(families: Sequence[Family], weight: Weigh) -> Concept:
     small = all(one.words for one in families)
     words = dict.fromkeys(word for one in families for word in one.words) if small else ()
     longest = max(one.longest for one in families)
-    return Concept(alternatives(families), tuple(dict.fromkeys(anchors)), tuple(words), longest)
+    firsts = frozenset(char for one in families for char in one.firsts)
+    return Concept(
+        alternatives(families), tuple(dict.fromkeys(anchors)), tuple(words), longest, firsts
+    )
 
 
 class Item(NamedTuple):
@@ -88,12 +97,14 @@ class Pattern(NamedTuple):
     """A compiled pattern: `anchor` are the words one of which any match contains.
 
     A `literal` pattern is a short list of words, so that a hit of the automaton is the match.
+    A text that lacks all characters of one of `firsts` cannot match.
     `reach` is the most symbols a match takes.
     """
 
     source: str
     anchor: tuple[str, ...]
     literal: bool
+    firsts: tuple[frozenset[str], ...]
     regex: str
     reach: int
 
@@ -122,7 +133,8 @@ def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Patter
     literal = len(items) == 1 and bool(items[0].what.words)
     anchor = items[0].what.words if literal else min(anchors, key=weight.total)
     reach = sum(item.what.longest + _REACH[item.gap] for item in items)
-    return Pattern(source, anchor, literal, _regex(items), reach)
+    firsts = tuple(item.what.firsts for item in items if not item.optional)
+    return Pattern(source, anchor, literal, firsts, _regex(items), reach)
 
 
 def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) -> Item:
@@ -132,7 +144,7 @@ def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) 
     if tail not in ("", "?"):
         raise BadPattern(f"「{token}」后面只能跟「?」")
     if name in NUMBERS:
-        return Item(Concept(NUMBERS[name], (), (), _NUMBER), gap, optional=bool(tail))
+        return Item(Concept(NUMBERS[name], (), (), _NUMBER, _NUMBER_FIRSTS[name]), gap, optional=bool(tail))
     if name not in concepts:
         raise BadPattern(f"概念「{name}」没有在 concepts.toml 里定义")
     return Item(concepts[name], gap, optional=bool(tail))

@@ -19,6 +19,7 @@ from app.screening.lexicon import STAFF, Category, Lexicon
 from app.screening.match import Hit, hits, read
 
 _CLAUSE = re.compile(r"[，。！？\n ]")
+_REST = 200  # symbols after a question that are looked at for another one
 _AT_ONCE = 32  # hits looked at together at one place of a text
 
 
@@ -58,7 +59,13 @@ def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
     if folded is None:
         return []
     return [
-        Judged(run, folded, hit, _stance(lexicon, run, folded, hit), lexicon.categories[hit.rule.category])
+        Judged(
+            run,
+            folded,
+            hit,
+            _stance(lexicon, run, folded, hit),
+            lexicon.categories[hit.rule.category],
+        )
         for hit in _distinct(folded, hits(lexicon, folded))
     ]
 
@@ -129,12 +136,16 @@ def _client_outcome(one: Judged) -> Outcome | None:
 
 
 def _answered(lexicon: Lexicon, judged: Sequence[Judged], said: Sequence[Said]) -> list[Decided]:
-    complaining = {one.run for one in judged if one.hit.rule.category == "complaint_intent"}
+    complaining = {id(one.run) for one in judged if one.hit.rule.category == "complaint_intent"}
     found = []
     for one in judged:
-        if one.run in complaining or not _is_question(one) or _asks_on(lexicon, one):
+        if id(one.run) in complaining or not _is_question(one) or _asks_on(lexicon, one):
             continue
-        given = affirm.answer(lexicon.speech, lexicon.fold, _question(lexicon, one), said) if one.run.speaker != "\0" else _quoted_answer(lexicon, one, said)
+        given = (
+            affirm.answer(lexicon.speech, lexicon.fold, _question(lexicon, one), said)
+            if one.run.speaker != "\0"
+            else _quoted_answer(lexicon, one, said)
+        )
         if given:
             found.append(_affirmed(one, given))
     return found
@@ -148,7 +159,8 @@ def _is_question(one: Judged) -> bool:
 
 def _asks_on(lexicon: Lexicon, one: Judged) -> bool:
     """Whether the speaker goes on to ask about something else, so that a yes belongs to that."""
-    rest = one.folded.text[one.hit.end + len(around(one.folded, one.hit).clause_right) :]
+    start = one.hit.end + len(around(one.folded, one.hit).clause_right)
+    rest = one.folded.text[start : start + _REST]
     rest = rest.strip("，。！？\n ")
     if len(rest) < 4:  # noqa: PLR2004
         return False
@@ -169,9 +181,7 @@ def _question(lexicon: Lexicon, one: Judged) -> Question:
     )
 
 
-def _quoted_answer(
-    lexicon: Lexicon, one: Judged, said: Sequence[Said]
-) -> affirm.Answer | None:
+def _quoted_answer(lexicon: Lexicon, one: Judged, said: Sequence[Said]) -> affirm.Answer | None:
     at = one.run.said[0].at
     verdict = affirm.judge(lexicon.speech, lexicon.fold, _question(lexicon, one), said[at].text)
     return affirm.Answer(at, said[at].text) if verdict else None
@@ -187,33 +197,32 @@ def _agreed(lexicon: Lexicon, one: Decided, said: Sequence[Said]) -> Decided:
     if one.outcome is not Outcome.VIOLATION or one.answer or one.run.role == "client":
         return one
     last = one.run.said[-1].at
-    question = Question("", "", by_denial=False, either=False, asker=(one.run.role, one.run.speaker), at=last)
+    question = Question(
+        "", "", by_denial=False, either=False, asker=(one.run.role, one.run.speaker), at=last
+    )
     given = affirm.answer(lexicon.speech, lexicon.fold, question, said)
     return one._replace(also=(given.at,)) if given else one
 
 
 def _strongest(decided: Sequence[Decided]) -> list[Decided]:
     """Of overlapping hits of one category in one message keep one: violations first, then the longest."""
-    ranked = sorted(decided, key=lambda d: (d.outcome != "violation", bool(d.answer), -_size(d), d.hit.start))
+    ranked = sorted(
+        decided, key=lambda d: (d.outcome != "violation", bool(d.answer), -_size(d), d.hit.start)
+    )
+    taken: dict[tuple[int, str, object], set[int]] = {}
     kept: list[Decided] = []
     for one in ranked:
-        if not any(_same_place(one, other) for other in kept):
+        place = range(1) if one.answer else range(one.hit.start, one.hit.end)
+        key = (id(one.run), one.hit.rule.category, one.also if one.answer else None)
+        here = taken.setdefault(key, set())
+        if here.isdisjoint(place):
+            here.update(place)
             kept.append(one)
     return kept
 
 
 def _size(one: Decided) -> int:
     return one.hit.end - one.hit.start
-
-
-def _same_place(one: Decided, other: Decided) -> bool:
-    if one.run is not other.run or one.hit.rule.category != other.hit.rule.category:
-        return False
-    if bool(one.answer) != bool(other.answer):
-        return False
-    if one.answer and other.answer:
-        return one.also == other.also
-    return one.hit.start < other.hit.end and other.hit.start < one.hit.end
 
 
 def _order(one: Finding) -> tuple[int, int, int, str, str]:

@@ -69,5 +69,3 @@ def _rewritten(folded: Folded, chosen: list[Place[Variant]]) -> Folded:
             ends += [folded.ends[place.end - 1]] * len(word)
             kinds += [place.value.kind] * len(word)
     return Folded("".join(text), starts, ends, kinds)
-
-
