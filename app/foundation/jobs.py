@@ -77,7 +77,9 @@ class Retry(NamedTuple):
         """How long to wait after so many attempts; None when there is no further one."""
         if attempts >= self.attempts:
             return None
-        doubled: timedelta = self.first * 2 ** min(attempts - 1, 30)
+        doubled: timedelta = self.first * 2 ** min(
+            attempts - 1, 20
+        )  # a timedelta ends at 2.7 million years
         return min(doubled, self.longest)
 
 
@@ -123,6 +125,7 @@ def enqueue(
 def claim(connection: Connection, worker: str, kinds: Sequence[str]) -> list[Claimed]:
     """Take up to `BATCH` due jobs, those of dead workers included."""
     now = clock.now()
+    # A CTE that locks is evaluated once; a mere subquery, limit and all, PostgreSQL may evaluate per row.
     due = (
         select(Job.id)
         .where(
@@ -130,12 +133,10 @@ def claim(connection: Connection, worker: str, kinds: Sequence[str]) -> list[Cla
             ((Job.state == JobState.WAITING) & (Job.run_at <= now))
             | ((Job.state == JobState.RUNNING) & (Job.claimed_until <= now)),
         )
-        .order_by(Job.run_at)
+        .order_by(Job.run_at, Job.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer and ignores it
-        .cte(
-            "due"
-        )  # evaluated once; as a mere subquery PostgreSQL may evaluate it, limit and all, per row
+        .cte("due")
     )
     taken = connection.execute(
         update(Job)

@@ -1,5 +1,6 @@
 """Databases without a schema, a table to write to, and threads that start together."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +9,21 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+import structlog
 
 from app.foundation.database import Database
 
 T = TypeVar("T")
 SHEET = {"id": "int8", "words": "text", "data": "bytea"}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Log nothing: what fails here is meant to."""
+    above_all = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=above_all, cache_logger_on_first_use=False)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
