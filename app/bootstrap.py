@@ -2,11 +2,12 @@
 
 import os
 import secrets
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -21,10 +22,12 @@ from app.foundation.database import Database, hold_folder
 from app.foundation.followers import Follower
 from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
+from app.oversight import store as alerts
 from app.oversight.alerts import raise_alerts
 from app.people import People
 from app.screening import Lexicon
 from app.screening import store as screening
+from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
 from app.search.api import FindingOut
 from app.search.domain import Hit, Note
@@ -33,7 +36,19 @@ from app.search.follower import IndexFollower, NotesFollower
 
 _PACKAGE = Path(__file__).resolve().parent
 _WORDLISTS = (_PACKAGE / "_wordlists", _PACKAGE.parent / "wordlists")  # in a wheel, in a checkout
-FINDINGS = "findings"
+
+
+class Source(NamedTuple):
+    """What the index learns about messages after they came; numbered on its own."""
+
+    tails: Callable[[Connection], dict[int, int]]
+    touched_after: Callable[[Connection, int, int, int], list[tuple[int, int]]]
+
+
+NOTES = {
+    "findings": Source(screening.tails, screening.touched_after),
+    "alerts": Source(alerts.tails, alerts.touched_after),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +72,13 @@ class Services:
         with self.db.read() as connection:
             return tails(connection)
 
-    def finding_tails(self) -> dict[int, int]:
-        """The last finding's number of every corp."""
-        with self.db.read() as connection:
-            return screening.tails(connection)
-
     def tails_of(self, follower: Follower) -> dict[int, int]:
-        """The ends of what a follower follows: the log, or the findings made from it."""
-        return self.finding_tails() if follower.name == FINDINGS else self.tails()
+        """The ends of what a follower follows: the log, or what is noted of its messages."""
+        source = NOTES.get(follower.name)
+        if source is None:
+            return self.tails()
+        with self.db.read() as connection:
+            return source.tails(connection)
 
 
 @contextmanager
@@ -121,21 +135,33 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
         followers=(
             ScreeningFollower(db, partial(load_lexicon, wordlists(settings)), raise_alerts),
             IndexFollower(db, index),
-            NotesFollower(db, index, FINDINGS, _read_notes),
+            *(
+                NotesFollower(db, index, name, partial(_read_notes, source.touched_after))
+                for name, source in NOTES.items()
+            ),
         ),
         holder=f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}",
     )
 
 
 def _read_notes(
-    connection: Connection, corp_id: int, after: int, limit: int
+    touched_after: Callable[[Connection, int, int, int], list[tuple[int, int]]],
+    connection: Connection,
+    corp_id: int,
+    after: int,
+    limit: int,
 ) -> tuple[list[Note], int]:
-    """All present findings of the messages that new findings touch, and the last number read."""
-    fresh = screening.of_corp_after(connection, corp_id, after, limit)
-    if not fresh:
+    """All that can be searched for of the messages touched, and the last number read."""
+    touched = touched_after(connection, corp_id, after, limit)
+    if not touched:
         return [], after
-    hits: dict[int, set[Hit]] = {}
-    for finding in screening.of_records(connection, {each.record for each in fresh}):
-        seq = position_of(finding.record)[1]
-        hits.setdefault(seq, set()).add(Hit(finding.category, finding.severity))
-    return [Note(seq, tuple(sorted(found))) for seq, found in hits.items()], fresh[-1].id
+    records = {record for _, record in touched}
+    states = {
+        record: alert.state for record, alert in alerts.of_records(connection, records).items()
+    }
+    hits: dict[int, set[Hit]] = {record: set() for record in records}
+    for finding in screening.of_records(connection, records):
+        state = states.get(finding.record, "") if finding.outcome is Outcome.VIOLATION else ""
+        hits[finding.record].add(Hit(finding.category, finding.severity, state))
+    notes = [Note(position_of(record)[1], tuple(sorted(found))) for record, found in hits.items()]
+    return notes, touched[-1][0]

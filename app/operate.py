@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from app import health, worker
 from app.access import OPERATOR, Event, Role, TokenScope, record
 from app.archive import fsck, quarantine
-from app.bootstrap import FINDINGS, Services, findings_of
+from app.bootstrap import NOTES, Services, findings_of
 from app.capture.receive import tally
 from app.foundation import clock, followers, jobs
 from app.foundation.errors import BadInput, NotFound
@@ -116,7 +116,7 @@ def catch_up(services: Services, seconds: float, staff: worker.Staff | None) -> 
 
 def rebuild(services: Services, name: str) -> Answer:
     """Put a follower back to the start of the log."""
-    chosen = {each.name: each for each in services.followers if each.name != FINDINGS}
+    chosen = {each.name: each for each in services.followers if each.name not in NOTES}
     if name not in chosen:
         raise BadInput(f"没有名为 {name} 的部分；可选：{'、'.join(sorted(chosen))}")
     with services.db.write() as connection:

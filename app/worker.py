@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.bootstrap import FINDINGS, Services, load_lexicon, wordlists
+from app.bootstrap import NOTES, Services, load_lexicon, wordlists
 from app.foundation import followers, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
@@ -36,7 +36,7 @@ def at_work(services: Services) -> Generator[Staff]:
             lambda follower=follower: services.tails_of(follower),  # type: ignore[misc]
             holder=services.holder,
             is_busy=services.door.is_busy,
-            topic=ALERTS if follower.name == FINDINGS else RECORDS,
+            topic=ALERTS if follower.name in NOTES else RECORDS,
         )
         for follower in services.followers
     )

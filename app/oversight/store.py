@@ -1,13 +1,13 @@
 """Every query of alerts. What a supervisor may see is what he may see of the message alerted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from app.access import Scope
-from app.archive.models import Record
+from app.archive.models import Record, corp_of, record_id
 from app.archive.store import visible
 from app.foundation.database import insert_new
 from app.foundation.errors import NotFound
@@ -64,7 +64,7 @@ _COLUMNS = tuple(getattr(Alert, name) for name in AlertRow._fields)
 _STEP_COLUMNS = tuple(getattr(AlertStep, name) for name in StepRow._fields)
 
 
-def of_records(connection: Connection, records: Sequence[int]) -> dict[int, AlertRow]:
+def of_records(connection: Connection, records: Collection[int]) -> dict[int, AlertRow]:
     """The alerts that the given records already have; for followers, so without a scope."""
     query = select(*_COLUMNS).where(Alert.record_id.in_(records))
     return {row.record_id: _alert(row) for row in connection.execute(query)}
@@ -125,6 +125,35 @@ def history(connection: Connection, alert: AlertRow) -> list[StepRow]:
         StepRow(*row)._replace(step=Step(row.step), state=State(row.state))
         for row in connection.execute(query)
     ]
+
+
+def tails(connection: Connection) -> dict[int, int]:
+    """The last step's number under each corp that has alerts, for those who follow the steps."""
+    corp = corp_of(Alert.record_id)
+    query = (
+        select(corp, func.max(AlertStep.id))
+        .join(AlertStep, AlertStep.alert_number == Alert.number)
+        .group_by(corp)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def touched_after(
+    connection: Connection, corp_id: int, last: int, limit: int
+) -> list[tuple[int, int]]:
+    """Number and record of the steps taken after number `last` on one corp's alerts, in order."""
+    query = (
+        select(AlertStep.id, Alert.record_id)
+        .join(Alert, Alert.number == AlertStep.alert_number)
+        .where(
+            AlertStep.id > last,
+            Alert.record_id > record_id(corp_id, 0),
+            Alert.record_id < record_id(corp_id + 1, 0),
+        )
+        .order_by(AlertStep.id)
+        .limit(limit)
+    )
+    return [(row.id, row.record_id) for row in connection.execute(query)]
 
 
 def _in_scope(connection: Connection, scope: Scope) -> Select[Any]:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, func, select
 
-from app.archive.models import SEQ_BITS, record_id
+from app.archive.models import corp_of, record_id
 from app.foundation.database import chunks, insert_new
 from app.screening.domain import Finding, Outcome, Severity
 from app.screening.models import FindingRow
@@ -89,15 +89,17 @@ def of_records(connection: Connection, records: Iterable[int]) -> list[Found]:
 
 def tails(connection: Connection) -> dict[int, int]:
     """The last finding's number under each corp that has findings, for those who follow findings."""
-    corp = FindingRow.record_id.op(">>")(literal_column(str(SEQ_BITS)))  # PostgreSQL shifts by int4 only
+    corp = corp_of(FindingRow.record_id)
     query = select(corp, func.max(FindingRow.id)).group_by(corp)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def of_corp_after(connection: Connection, corp_id: int, last: int, limit: int) -> list[Found]:
-    """The findings of one corp added after number `last`, in order."""
+def touched_after(
+    connection: Connection, corp_id: int, last: int, limit: int
+) -> list[tuple[int, int]]:
+    """Number and record of the findings of one corp added after number `last`, in order."""
     query = (
-        select(*_COLUMNS)
+        select(FindingRow.id, FindingRow.record_id)
         .where(
             FindingRow.id > last,
             FindingRow.record_id > record_id(corp_id, 0),
@@ -106,7 +108,7 @@ def of_corp_after(connection: Connection, corp_id: int, last: int, limit: int) -
         .order_by(FindingRow.id)
         .limit(limit)
     )
-    return [_found(row) for row in connection.execute(query)]
+    return [(row.id, row.record_id) for row in connection.execute(query)]
 
 
 def row_of(finding: Finding, records: Sequence[int], found_at: Any) -> dict[str, Any]:

@@ -10,6 +10,10 @@ from app.access import EVERYTHING, OPERATOR, Scope
 from app.bootstrap import Services, findings_of
 from app.foundation import followers
 from app.foundation.errors import AppError
+from app.oversight import store
+from app.oversight.alerts import take_step
+from app.oversight.domain import Step
+from app.oversight.store import Wanted
 from app.people.models import Department, Employee
 from app.search.api import Asked, MessagePage, NothingAsked, find
 
@@ -166,3 +170,15 @@ def test_pages_join_to_the_whole_while_messages_arrive(firm: Services) -> None:
         firm.capture.receive([line(late, "后来的一句话", month=4)])
         follow(firm)
     assert seen == [f"第{number}句话" for number in range(29, 9, -1)]
+
+
+def test_the_state_of_an_alert_can_be_searched_for_and_follows_its_steps(firm: Services) -> None:
+    assert texts(search(firm, state=["open"])) == ["苏禾的话，保本保息"]
+    with firm.db.write() as connection:
+        (alert,) = store.read_page(connection, Wanted(), EVERYTHING, before=None, limit=10)
+        take_step(connection, alert.id, EVERYTHING, OPERATOR, Step.CLAIM)
+    follow(firm)
+    assert texts(search(firm, state=["open"])) == []
+    assert texts(search(firm, state=["claimed"], category=["principal_guarantee"])) == [
+        "苏禾的话，保本保息"
+    ]
