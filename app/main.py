@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import app.access.api
 import app.archive.api
@@ -14,10 +15,18 @@ from app.access.api import Gate
 from app.bootstrap import Services, findings_of
 from app.capture.envelope import content_of
 from app.foundation import http, metrics
+from app.foundation.errors import BadInput
 from app.foundation.http import PROBLEMS, BodyLimit
 
 API = "/api/v1"
 _PUSH = ("/messages", "/wecom/messages", "/people/import")
+
+
+class NulInAddress(BadInput):
+    """The path or the query holds a NUL."""
+
+    code = "nul_in_address"
+    title = "地址中不能有 NUL 字符"
 
 
 def create_app(services: Services, staff: worker.Staff | None = None) -> FastAPI:
@@ -35,8 +44,23 @@ def create_app(services: Services, staff: worker.Staff | None = None) -> FastAPI
     application.include_router(_health(services, gate, staff))
     large = {API + path: services.settings.ingest_max_bytes for path in _PUSH}
     application.add_middleware(BodyLimit, large=large)
+    application.add_middleware(PlainAddress)
     http.install(application)
     return application
+
+
+class PlainAddress:
+    """Refuses NUL in an address: no id and no filter holds one, and PostgreSQL cannot compare with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        is_plain = scope["type"] != "http" or not (
+            "\0" in scope["path"] or b"%00" in scope["query_string"]
+        )
+        app = self._app if is_plain else http.problem(NulInAddress(), scope["request_id"])
+        await app(scope, receive, send)
 
 
 def _rooms(services: Services, gate: Gate) -> APIRouter:
