@@ -21,7 +21,7 @@ from app import operate
 from app.access import OPERATOR, Role
 from app.access.service import LoginTaken
 from app.bootstrap import Services, open_services
-from app.foundation import clock
+from app.foundation import clock, logs
 from app.foundation.files import write_new
 from app.foundation.settings import Settings
 from app.people import corp_ids, departments_at, employee_id
@@ -43,6 +43,10 @@ _say = Console(highlight=False)
 
 def run(settings: Settings, count: int) -> None:
     """Prepare what is missing, then serve; the talk goes in while the server already answers."""
+    if "log_level" not in settings.model_fields_set:
+        logs.configure(
+            "warning", settings.log_format
+        )  # a line for each request would bury the logins
     if (settings.data / DONE).exists():
         serve(settings, on_ready=partial(_greet, settings))
         return
