@@ -1,4 +1,4 @@
-"""Short answers: does a reply say yes to a question, and with it what the question asked?"""
+"""Short answers: whether a reply says yes to a question, and with it what the question asked."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -29,14 +29,7 @@ class Question(NamedTuple):
     at: int
 
 
-class Answer(NamedTuple):
-    """The message that affirms and what it says."""
-
-    at: int
-    text: str
-
-
-def answer(speech: Speech, fold: Fold, question: Question, said: Sequence[Said]) -> Answer | None:
+def answer(speech: Speech, fold: Fold, question: Question, said: Sequence[Said]) -> Said | None:
     """The first staff message after the question that affirms it, unless one denies it before."""
     replies = 0
     asked_at = said[question.at].sent_at
@@ -51,7 +44,7 @@ def answer(speech: Speech, fold: Fold, question: Question, said: Sequence[Said])
             continue
         verdict = judge(speech, fold, question, one.text)
         if verdict is not None:
-            return Answer(one.at, one.text) if verdict else None
+            return one if verdict else None
         replies += 1
         if replies >= _REPLIES:
             return None
@@ -70,17 +63,19 @@ def judge(speech: Speech, fold: Fold, question: Question, reply: str) -> bool | 
     text = fold.full(reply).text.strip("，。！\n ")
     if not text or len(text) > _SHORT:
         return None
-    text = _opened(speech, text)
+    return _judge_words(speech, question, _opened(speech, text))
+
+
+def _judge_words(speech: Speech, question: Question, text: str) -> bool | None:
     no = speech["no"].match(text)
     yes = speech["yes"].match(text)
     if speech["hedges"].search(text):
         return False
     if no and (not yes or no.end() >= yes.end()):
         return question.by_denial or question.either
-    if yes:
-        firm = bool(speech["reassurance"].match(text))
-        return firm or not question.by_denial
-    if _echoes(question.wording, text, speech):
+    if yes and speech["reassurance"].match(text):
+        return True
+    if yes or _echoes(question.wording, text, speech):
         return not question.by_denial
     return None
 

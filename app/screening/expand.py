@@ -27,14 +27,14 @@ class Choice(NamedTuple):
 class Family(NamedTuple):
     """A compiled family. `words` lists all members when they are few, else it is empty.
 
-    `firsts` are the characters a member may begin with.
+    Every member has a character of each of `musts`.
     """
 
     regex: str
     anchors: tuple[tuple[str, ...], ...]
     words: tuple[str, ...]
     longest: int
-    firsts: frozenset[str]
+    musts: tuple[frozenset[str], ...]
 
 
 def family(source: str, fold: Callable[[str], str] = str) -> Family:
@@ -47,7 +47,7 @@ def family(source: str, fold: Callable[[str], str] = str) -> Family:
     anchors = (words,) if words else tuple(_anchors(top))
     if not anchors:
         raise BadFamily(f"「{source}」没有任何必须出现的字，或者可能的写法太多，请拆成几条")
-    return Family(_regex(top), anchors, words, _longest(top), frozenset(_firsts(top)))
+    return Family(_regex(top), anchors, words, _longest(top), _musts(top))
 
 
 def expand(source: str, fold: Callable[[str], str] = str) -> list[str]:
@@ -107,6 +107,11 @@ def _part_regex(part: Choice) -> str:
         longest_first = sorted(part.branches, key=_longest, reverse=True)
         return f"(?:{'|'.join(map(_regex, longest_first))}){'?' if part.optional else ''}"
     return re.escape(part.word) + ("?" if part.optional else "")
+
+
+def _musts(parts: tuple[Choice, ...]) -> tuple[frozenset[str], ...]:
+    needed = (part for part in parts if not (part.optional or _may_be_empty(part)))
+    return tuple(frozenset(_firsts((part,))) for part in needed)
 
 
 def _firsts(parts: tuple[Choice, ...]) -> Iterator[str]:
@@ -172,8 +177,11 @@ def _of_branches(branches: tuple[tuple[Choice, ...], ...]) -> tuple[str, ...]:
     """One anchor for every branch, all together; () when a branch has none."""
     chosen: dict[str, None] = {}
     for branch in branches:
-        sets = [words for words in (_members(branch, LIMIT), *_anchors(branch)) if words]
+        sets: list[tuple[str, ...]] = [
+            words for words in (_members(branch, LIMIT), *_anchors(branch)) if words
+        ]
         if not sets:
             return ()
-        chosen.update(dict.fromkeys(min(sets, key=lambda words: len(words))))
+        smallest = min(sets, key=len)
+        chosen.update(dict.fromkeys(smallest))
     return tuple(chosen)

@@ -3,59 +3,98 @@
 import re
 from typing import NamedTuple
 
-from app.screening.dialogue import Run
+from app.screening.dialogue import Run, Said
 from app.screening.domain import Finding, Outcome
 from app.screening.fold import Folded
 from app.screening.lexicon import Lexicon
 from app.screening.match import Hit
 
 _WHO = {"adviser": "员工", "colleague": "内部人员", "client": "客户"}
+_DISGUISED = 0.85  # how much a disguised spelling lowers confidence
 _ZERO_WIDTH = re.compile(r"[\u200b-\u200f\u2060\ufeff\ufe0f\u00ad]")
 
 
 class Decided(NamedTuple):
-    """A hit with its outcome; `also` are further messages that carry it (a question, an agreement)."""
+    """A hit with its outcome.
+
+    `answer` is the staff message that affirms the hit when that is a question; `also` are further
+    messages that carry it (the colleague who agrees to a request).
+    """
 
     run: Run
     folded: Folded
     hit: Hit
     outcome: Outcome
+    answer: Said | None = None
     also: tuple[int, ...] = ()
-    answer: str = ""
+
+
+class Shown(NamedTuple):
+    """What a reviewer sees marked: `start` and `end` count in the original text of `message`."""
+
+    at: tuple[int, ...]
+    message: int
+    start: int
+    end: int
+    phrase: str
 
 
 def finding(lexicon: Lexicon, one: Decided) -> Finding:
     """Explain a decided hit."""
     category = lexicon.categories[one.hit.rule.category]
-    start, end = one.folded.starts[one.hit.start], one.folded.ends[one.hit.end - 1]
-    touched = one.run.messages(start, end)
-    last = touched[-1]
-    base = one.run.bounds[one.run.message(end - 1)] - last.start
-    first = one.run.bounds[one.run.message(end - 1)]
-    written = one.run.text[start:end]
-    canonical = one.folded.text[one.hit.start : one.hit.end]
-    evasion = _evasion(one, written, len(touched))
+    asked = _wording(one)
+    shown = _answer(one.answer, asked, two_sided=category.two_sided) if one.answer else asked
+    evasion = _evasion(one, len(asked.at))
     return Finding(
-        at=tuple(sorted({*(said.at for said in touched), *one.also})),
-        message=last.at,
+        at=tuple(sorted({*shown.at, *one.also})),
+        message=shown.message,
         category=category.slug,
         outcome=one.outcome,
         severity=one.hit.rule.severity,
-        start=max(start, first) - base,
-        end=end - base,
-        phrase=" / ".join(written.split("\n")),
-        canonical=canonical,
+        start=shown.start,
+        end=shown.end,
+        phrase=shown.phrase,
+        canonical=one.folded.text[one.hit.start : one.hit.end],
         evasion=evasion,
         rule=one.hit.rule.id,
         lexicon_version=lexicon.version,
-        explanation=_sentence(one, category.name, written, canonical, evasion),
+        explanation=_sentence(one, category.name, asked.phrase, evasion),
         basis=category.basis,
         suggestion=category.suggestion,
-        confidence=round(one.hit.rule.confidence * (0.85 if evasion else 1.0), 2),
+        confidence=round(one.hit.rule.confidence * (_DISGUISED if evasion else 1.0), 2),
     )
 
 
-def _evasion(one: Decided, written: str, messages: int) -> str | None:
+def _wording(one: Decided) -> Shown:
+    """Where the hit stands; of a hit torn over messages the part in the last one is marked."""
+    run = one.run
+    start, end = one.folded.starts[one.hit.start], one.folded.ends[one.hit.end - 1]
+    touched = run.messages(start, end)
+    last = run.message(end - 1)
+    pieces = (
+        run.text[max(start, low) : min(end, low + len(said.text))]
+        for low, said in zip(run.bounds, run.said, strict=True)
+        if said in touched
+    )
+    shift = run.said[last].start - run.bounds[last]
+    return Shown(
+        tuple(said.at for said in touched),
+        touched[-1].at,
+        max(start, run.bounds[last]) + shift,
+        end + shift,
+        " / ".join(pieces),
+    )
+
+
+def _answer(answer: Said, asked: Shown, *, two_sided: bool) -> Shown:
+    """The affirming reply; the question carries the violation too where clients can break the rule."""
+    phrase = answer.text.strip()
+    start = answer.start + answer.text.find(phrase)
+    at = {answer.at, *asked.at} if two_sided else {answer.at}
+    return Shown(tuple(at), answer.at, start, start + len(phrase), phrase)
+
+
+def _evasion(one: Decided, messages: int) -> str | None:
     kinds = one.folded.kinds[one.hit.start : one.hit.end]
     disguise = next((kind for kind in kinds if kind), "")
     if disguise:
@@ -63,6 +102,7 @@ def _evasion(one: Decided, written: str, messages: int) -> str | None:
     if messages > 1:
         return "拆条发送"
     plain = one.folded.text[one.hit.start : one.hit.end]
+    written = one.run.text[one.folded.starts[one.hit.start] : one.folded.ends[one.hit.end - 1]]
     if len(written) > len(plain) and _torn(one):
         return "零宽字符" if _ZERO_WIDTH.search(written) else "插入符号"
     seen = [one.run.text[at] for at in one.folded.starts[one.hit.start : one.hit.end]]
@@ -82,13 +122,14 @@ def _torn(one: Decided) -> bool:
     )
 
 
-def _sentence(one: Decided, name: str, written: str, canonical: str, evasion: str | None) -> str:
-    who = _WHO[one.run.role]
-    shown = " ".join(written.split())
+def _sentence(one: Decided, name: str, phrase: str, evasion: str | None) -> str:
+    who, rule = _WHO[one.run.role], one.hit.rule.name
+    canonical = one.folded.text[one.hit.start : one.hit.end]
+    shown = " ".join(phrase.split())
     disguise = f"（{evasion}，即「{canonical}」）" if evasion else ""
-    rule = one.hit.rule.name
     if one.answer:
-        return f"{_WHO['client'] if one.run.role == 'client' else who}问「{shown}」{disguise}，员工以「{one.answer}」作肯定答复，属于{name}：{rule}。"
+        reply = " ".join(one.answer.text.split())
+        return f"{who}问「{shown}」{disguise}，员工以「{reply}」作肯定答复，属于{name}：{rule}。"
     if one.outcome is Outcome.LEAD:
         return f"{who}说「{shown}」{disguise}，涉及{name}：{rule}，记为线索供跟进。"
     return f"{who}说「{shown}」{disguise}，属于{name}：{rule}。"

@@ -25,6 +25,7 @@ from app.screening.patterns import BadPattern, Concept, Pattern, Weigh, concept,
 from app.screening.variants import Variant
 
 STAFF = ("adviser", "colleague")
+Needs = tuple[bool, tuple[frozenset[str], ...]]  # for staff too; characters a match needs
 _RULE_KEYS = {
     "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
     "negation", "denied_by", "lead", "topic", "match", "no_match",
@@ -70,6 +71,11 @@ class Rule(NamedTuple):
     match: tuple[str, ...]
     no_match: tuple[str, ...]
 
+    @property
+    def for_staff(self) -> bool:
+        """Whether it can matter that somebody of the firm says it."""
+        return not self.ask and self.by != ("client",)
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -95,7 +101,7 @@ class Lexicon:
     version: str
     categories: Mapping[str, Category]
     fold: Fold
-    gate: Finder[tuple[tuple[frozenset[str], ...], ...]]
+    gate: Finder[tuple[Needs, ...]]
     disguises: Finder[Variant]
     anchors: Finder[tuple[tuple[int, int], ...]]
     rules: tuple[Rule, ...]
@@ -164,14 +170,14 @@ class _Reader:
         rules: tuple[Rule, ...],
         anchors: Mapping[str, tuple[tuple[int, int], ...]],
         disguises: Mapping[str, Variant],
-    ) -> dict[str, tuple[tuple[frozenset[str], ...], ...]]:
+    ) -> dict[str, tuple[Needs, ...]]:
         """Anchor words and disguises as `Fold.bare` shows them, with what else a match needs."""
-        found: dict[str, tuple[tuple[frozenset[str], ...], ...]] = {}
+        found: dict[str, tuple[Needs, ...]] = {}
         for word, pairs in anchors.items():
             bare = self._fold.bare(word)
-            needs = {rules[r].patterns[p].firsts: None for r, p in pairs}
+            needs = {(rules[r].for_staff, rules[r].patterns[p].musts): None for r, p in pairs}
             found[bare] = tuple(dict.fromkeys([*found.get(bare, ()), *needs]))
-        return {**found, **{self._fold.bare(word): ((),) for word in disguises}}
+        return {**found, **{self._fold.bare(word): ((True, ()),) for word in disguises}}
 
     def _read(self, path: Path) -> _File:
         name = path.relative_to(self._directory).as_posix()
@@ -276,8 +282,8 @@ class _Reader:
         for word in self._list(file, data.get("initials", []), "initials"):
             found.update({v.written: v for v in variants.initials(self._fold.word(word))})
         for word, written in data.get("alias", {}).items():
-            for family in self._list(file, written, word):
-                for alias in self._family(file, family, word):
+            for source in self._list(file, written, word):
+                for alias in self._family(file, source, word):
                     found[alias] = Variant(alias, self._fold.word(word), variants.ALIAS)
         innocent = {self._fold.word(w) for w in data.get("innocent", [])}
         return {

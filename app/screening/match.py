@@ -1,14 +1,17 @@
 """Match and confirm: every place of a text where a rule's wording stands, at word edges."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
+from app.screening.domain import Role
 from app.screening.fold import HARD, Folded
 from app.screening.lexicon import Lexicon, Rule
 from app.screening.patterns import Pattern, Span, spans
 from app.screening.segment import SLACK, is_edge
 from app.screening.undisguise import undisguise
 
+MOST = 500  # hits of one wording in one text; more say nothing new
 _LONG = 3  # symbols; a longer wording need not beat a rare compound of the dictionary
 
 
@@ -22,25 +25,28 @@ class Hit(NamedTuple):
     items: tuple[tuple[int, int], ...]
 
 
-def read(lexicon: Lexicon, text: str) -> Folded | None:
-    """The folded, undisguised text; None when no rule can possibly match it."""
-    if not _possible(lexicon, lexicon.fold.bare(text)):
+def read(lexicon: Lexicon, text: str, role: Role) -> Folded | None:
+    """The folded, undisguised text; None when no rule for `role` can possibly match it."""
+    if not _possible(lexicon, lexicon.fold.bare(text), client=role == "client"):
         return None
     return undisguise(lexicon.fold.full(text), lexicon.disguises)
 
 
-def _possible(lexicon: Lexicon, bare: str) -> bool:
+def _possible(lexicon: Lexicon, bare: str, *, client: bool) -> bool:
     """Whether an anchor word stands in the text together with what else its pattern needs."""
     chars = set(bare)
     return any(
-        not any(chars.isdisjoint(firsts) for firsts in needs)
+        (client or for_staff) and not any(chars.isdisjoint(must) for must in needs)
         for place in lexicon.gate.find(bare)
-        for needs in place.value
+        for for_staff, needs in place.value
     )
 
 
-def hits(lexicon: Lexicon, folded: Folded) -> list[Hit]:
-    """All confirmed hits, ordered by start; the same rule counts once at a place."""
+def hits(lexicon: Lexicon, folded: Folded, role: Role) -> list[Hit]:
+    """The confirmed hits of what `role` wrote, ordered by start; a rule counts once at a place.
+
+    No more than `MOST` of one rule are returned for one text.
+    """
     text = folded.text
     chars = set(text)
     places: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -50,9 +56,11 @@ def hits(lexicon: Lexicon, folded: Folded) -> list[Hit]:
     found: dict[tuple[str, int], Hit] = {}
     for (r, p), spots in places.items():
         rule = lexicon.rules[r]
-        if any(chars.isdisjoint(firsts) for firsts in rule.patterns[p].firsts):
+        if role != "client" and not rule.for_staff:
             continue
-        for hit in _confirmed(rule, rule.patterns[p], folded, spots):
+        if any(chars.isdisjoint(must) for must in rule.patterns[p].musts):
+            continue
+        for hit in islice(_confirmed(rule, rule.patterns[p], folded, spots), MOST):
             known = found.get((rule.id, hit.start))
             if known is None or hit.end > known.end:
                 found[rule.id, hit.start] = hit

@@ -70,7 +70,7 @@ class Concept(NamedTuple):
     anchor: tuple[str, ...]
     words: tuple[str, ...]
     longest: int
-    firsts: frozenset[str]
+    musts: tuple[frozenset[str], ...]
 
 
 def concept(families: Sequence[Family], weight: Weigh) -> Concept:
@@ -79,10 +79,14 @@ def concept(families: Sequence[Family], weight: Weigh) -> Concept:
     small = all(one.words for one in families)
     words = dict.fromkeys(word for one in families for word in one.words) if small else ()
     longest = max(one.longest for one in families)
-    firsts = frozenset(char for one in families for char in one.firsts)
+    musts = families[0].musts if len(families) == 1 else (_any_must(families),)
     return Concept(
-        alternatives(families), tuple(dict.fromkeys(anchors)), tuple(words), longest, firsts
+        alternatives(families), tuple(dict.fromkeys(anchors)), tuple(words), longest, musts
     )
+
+
+def _any_must(families: Sequence[Family]) -> frozenset[str]:
+    return frozenset(char for one in families for char in min(one.musts, key=len))
 
 
 class Item(NamedTuple):
@@ -97,14 +101,14 @@ class Pattern(NamedTuple):
     """A compiled pattern: `anchor` are the words one of which any match contains.
 
     A `literal` pattern is a short list of words, so that a hit of the automaton is the match.
-    A text that lacks all characters of one of `firsts` cannot match.
+    A text that lacks all characters of one of `musts` cannot match.
     `reach` is the most symbols a match takes.
     """
 
     source: str
     anchor: tuple[str, ...]
     literal: bool
-    firsts: tuple[frozenset[str], ...]
+    musts: tuple[frozenset[str], ...]
     regex: str
     reach: int
 
@@ -133,8 +137,8 @@ def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Patter
     literal = len(items) == 1 and bool(items[0].what.words)
     anchor = items[0].what.words if literal else min(anchors, key=weight.total)
     reach = sum(item.what.longest + _REACH[item.gap] for item in items)
-    firsts = tuple(item.what.firsts for item in items if not item.optional)
-    return Pattern(source, anchor, literal, firsts, _regex(items), reach)
+    musts = tuple(must for item in items if not item.optional for must in item.what.musts)
+    return Pattern(source, anchor, literal, musts, _regex(items), reach)
 
 
 def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) -> Item:
@@ -144,7 +148,11 @@ def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) 
     if tail not in ("", "?"):
         raise BadPattern(f"「{token}」后面只能跟「?」")
     if name in NUMBERS:
-        return Item(Concept(NUMBERS[name], (), (), _NUMBER, _NUMBER_FIRSTS[name]), gap, optional=bool(tail))
+        return Item(
+            Concept(NUMBERS[name], (), (), _NUMBER, (_NUMBER_FIRSTS[name],)),
+            gap,
+            optional=bool(tail),
+        )
     if name not in concepts:
         raise BadPattern(f"概念「{name}」没有在 concepts.toml 里定义")
     return Item(concepts[name], gap, optional=bool(tail))

@@ -55,7 +55,7 @@ def _all_runs(said: Sequence[Said]) -> Iterable[Run]:
 
 
 def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
-    folded = read(lexicon, run.text)
+    folded = read(lexicon, run.text, run.role)
     if folded is None:
         return []
     return [
@@ -66,7 +66,7 @@ def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
             _stance(lexicon, run, folded, hit),
             lexicon.categories[hit.rule.category],
         )
-        for hit in _distinct(folded, hits(lexicon, folded))
+        for hit in _distinct(folded, hits(lexicon, folded, run.role))
     ]
 
 
@@ -181,15 +181,14 @@ def _question(lexicon: Lexicon, one: Judged) -> Question:
     )
 
 
-def _quoted_answer(lexicon: Lexicon, one: Judged, said: Sequence[Said]) -> affirm.Answer | None:
+def _quoted_answer(lexicon: Lexicon, one: Judged, said: Sequence[Said]) -> Said | None:
     at = one.run.said[0].at
     verdict = affirm.judge(lexicon.speech, lexicon.fold, _question(lexicon, one), said[at].text)
-    return affirm.Answer(at, said[at].text) if verdict else None
+    return said[at] if verdict else None
 
 
-def _affirmed(one: Judged, given: affirm.Answer) -> Decided:
-    also = (given.at,)
-    return Decided(one.run, one.folded, one.hit, Outcome.VIOLATION, also, given.text)
+def _affirmed(one: Judged, given: Said) -> Decided:
+    return Decided(one.run, one.folded, one.hit, Outcome.VIOLATION, answer=given)
 
 
 def _agreed(lexicon: Lexicon, one: Decided, said: Sequence[Said]) -> Decided:
@@ -207,13 +206,14 @@ def _agreed(lexicon: Lexicon, one: Decided, said: Sequence[Said]) -> Decided:
 def _strongest(decided: Sequence[Decided]) -> list[Decided]:
     """Of overlapping hits of one category in one message keep one: violations first, then the longest."""
     ranked = sorted(
-        decided, key=lambda d: (d.outcome != "violation", bool(d.answer), -_size(d), d.hit.start)
+        decided,
+        key=lambda d: (d.outcome != "violation", d.answer is not None, -_size(d), d.hit.start),
     )
     taken: dict[tuple[int, str, object], set[int]] = {}
     kept: list[Decided] = []
     for one in ranked:
         place = range(1) if one.answer else range(one.hit.start, one.hit.end)
-        key = (id(one.run), one.hit.rule.category, one.also if one.answer else None)
+        key = (id(one.run), one.hit.rule.category, one.answer and one.answer.at)
         here = taken.setdefault(key, set())
         if here.isdisjoint(place):
             here.update(place)

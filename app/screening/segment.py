@@ -1,4 +1,4 @@
-"""Word edges by the dictionary of jieba: does a hit begin and end where words do?
+"""Word edges by the dictionary of jieba: whether a hit begins and ends where words do.
 
 The most probable segmentation of a short window round an edge (the unigram model of jieba without
 its hidden Markov model) must put a word edge there: 确保|本次 contains no 保本.

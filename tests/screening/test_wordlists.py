@@ -1,19 +1,27 @@
 """Every rule's own examples, as the word lists write them."""
 
-import importlib.util
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from app.screening import Lexicon, Rule, screen
+from app.screening import Lexicon, Role, Rule, Turn, screen
 
-_spec = importlib.util.spec_from_file_location("screening_conftest", Path(__file__).with_name("conftest.py"))
-assert _spec
-assert _spec.loader
-_helpers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_helpers)
-window = _helpers.window
-LEXICON = Lexicon.load(_helpers.WORDLISTS)
+LEXICON = Lexicon.load(Path(__file__).parents[2] / "wordlists")
+ROLES = dict(zip(("员工", "客户", "同事"), get_args(Role), strict=True))
+
+
+def window(example: str) -> list[Turn]:
+    """Read an example of the word lists: 「客户：… → 员工：…」, the adviser when nobody is named."""
+    return [_turn(part.strip(), at) for at, part in enumerate(example.split("→"))]
+
+
+def _turn(part: str, at: int) -> Turn:
+    who, _, text = part.partition("：")
+    role = ROLES.get(who)
+    return Turn(role, text, "", at * 5_000) if role else Turn("adviser", part, "", at * 5_000)
+
+
 RULES = [pytest.param(rule, id=rule.id) for rule in LEXICON.rules]
 
 
@@ -31,7 +39,9 @@ def test_match_examples_are_found(rule: Rule) -> None:
 def test_no_match_examples_raise_nothing(rule: Rule) -> None:
     for example in rule.no_match:
         found = screen(window(example), LEXICON)
-        alarms = [one for one in found if one.category == rule.category and one.outcome == "violation"]
+        alarms = [
+            one for one in found if one.category == rule.category and one.outcome == "violation"
+        ]
         assert alarms == [], example
 
 
