@@ -1,7 +1,7 @@
 """The one place that chooses: from settings to the services that every entry runs on."""
 
+import hashlib
 import os
-import secrets
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -140,8 +140,14 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
                 for name, source in NOTES.items()
             ),
         ),
-        holder=f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}",
+        holder=_holder(settings.data),
     )
+
+
+def _holder(data: Path) -> str:
+    """Who holds leases here: the folder's process, so that the one after a crash need not wait for its own."""
+    folder = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()
+    return f"{os.uname().nodename[:40]}:{folder[:16]}"
 
 
 def _read_notes(

@@ -5,7 +5,6 @@ operator, who holds the keys and the files anyway.
 """
 
 import inspect
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -201,7 +200,7 @@ def perform(
 
 def _follow(services: Services, follower: Follower, deadline: float) -> None:
     """Step a follower to its ends, unless a runner somewhere holds its lease."""
-    holder = f"catch-up:{secrets.token_hex(4)}"
+    holder = services.holder
     if follower.is_shared and not followers.take_lease(services.db, follower.name, holder):
         return
     try:
@@ -209,6 +208,8 @@ def _follow(services: Services, follower: Follower, deadline: float) -> None:
             after = follower.position(corp_id)
             while after < end and clock.now_ms() < deadline:
                 after = follower.step(corp_id, after, end)
+    except followers.CursorMoved:
+        return  # another command of this process does the same
     finally:
         followers.drop_lease(services.db, follower.name, holder)
 

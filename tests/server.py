@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -103,7 +103,9 @@ class Server:
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        """Start it, unless that was done already."""
+        if self.exit_code is not None or self._process is None:
+            self.start()
         return self
 
     def __exit__(
@@ -126,10 +128,15 @@ class Server:
         """How it ended: its code, minus a signal's number, or None while it runs."""
         return None if self._process is None else self._process.exitcode
 
-    def start(self) -> None:
-        """Start it and wait until it accepts requests."""
+    def launch(self, before: Callable[[], None] | None = None) -> None:
+        """Start it without waiting; `before`, which must be picklable, is called first in its process."""
         arguments = ("serve", "--port", str(self.port))
-        self._process = _begin(self.home, arguments, self.log.with_suffix(".out"), self.log)
+        out = self.log.with_suffix(".out")
+        self._process = _begin(self.home, arguments, out, self.log, before)
+
+    def start(self, before: Callable[[], None] | None = None) -> None:
+        """Start it and wait until it accepts requests."""
+        self.launch(before)
         deadline = time.monotonic() + READY_WITHIN
         while not self.is_ready():
             if self.exit_code is not None or time.monotonic() > deadline:
@@ -170,7 +177,7 @@ class Server:
         return self.wait(within)
 
     def wait(self, within: float = STOP_WITHIN) -> int:
-        """Wait for its end."""
+        """Wait for its end; fails when it takes longer than `within` seconds."""
         if self._process is not None:
             self._process.join(within)
         if self.exit_code is None:
@@ -200,17 +207,28 @@ def _outputs(home: Home, name: str) -> tuple[Path, Path]:
 
 
 def _begin(
-    home: Home, arguments: Sequence[str], out: Path, err: Path
+    home: Home,
+    arguments: Sequence[str],
+    out: Path,
+    err: Path,
+    before: Callable[[], None] | None = None,
 ) -> multiprocessing.process.BaseProcess:
     process = _loaded.Process(
-        target=_main, args=(arguments, home.environment(), home.logs, out, err), daemon=True
+        target=_main,
+        args=(arguments, home.environment(), home.logs, out, err, before),
+        daemon=True,
     )
     process.start()
     return process
 
 
 def _main(
-    arguments: Sequence[str], environment: Mapping[str, str], folder: Path, out: Path, err: Path
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    out: Path,
+    err: Path,
+    before: Callable[[], None] | None,
 ) -> None:
     """What the forked process does: become `liuhen` in `folder`, writing to two files."""
     ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
@@ -220,6 +238,8 @@ def _main(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["liuhen", *arguments]
+    if before is not None:
+        before()
     from app.cli import main  # noqa: PLC0415  (loaded already where this runs, not where it is sent from)
 
     main()

@@ -1,10 +1,12 @@
 """Followers killed wherever they are: what they made is what one undisturbed pass makes of the same log."""
 
 import shutil
+import signal
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,11 +15,19 @@ from psycopg.conninfo import conninfo_to_dict
 
 from app.archive.models import position_of
 from tests.faults.checks import archived, check, check_alerts, check_search, rows
+from tests.faults.deaths import die_writing, follow_nothing
 from tests.faults.traffic import Feed, Ledger, Pusher
 from tests.server import Home, Server, prepare, run
 
 Chance = Callable[..., Random]
 MESSAGES = 4_000
+WRITES = {
+    "screening": 12,
+    "search": 8,
+    "findings": 5,
+    "alerts": 5,
+}  # of a lease and one or two steps
+DEAD_WITHIN = 30.0  # seconds; only a server that goes on living needs them
 FINDINGS = (
     'SELECT record_id, earlier, spoken_id, category, outcome, severity, start, "end", phrase, rule'
     " FROM findings ORDER BY record_id, start, rule, outcome"
@@ -34,7 +44,10 @@ def test_followers_killed_on_sqlite_leave_neither_double_nor_gap(
     tmp_path: Path, wordlists: str, chance: Chance
 ) -> None:
     home = prepare(tmp_path, wordlists=wordlists)
-    ledger = killed_while_behind(home, chance, 12)
+    ledger, pusher = filled(home, chance)
+    for follower in WRITES:
+        killed_at_every_write(home, follower)
+    killed_while_behind(home, chance, pusher, 4)
     check(home, ledger)
     compare(home, sqlite_copy(home, tmp_path / "copy"), ledger)
 
@@ -43,34 +56,53 @@ def test_followers_killed_on_postgresql_leave_neither_double_nor_gap(
     tmp_path: Path, wordlists: str, chance: Chance, postgres_database: str, postgres: str
 ) -> None:
     home = prepare(tmp_path, wordlists=wordlists, database_url=postgres_database)
-    ledger = killed_while_behind(home, chance, 4)
+    ledger, pusher = filled(home, chance)
+    killed_at_every_write(home, "screening")
+    killed_while_behind(home, chance, pusher, 4)
     check(home, ledger)
     compare(home, postgres_copy(home, tmp_path / "copy", postgres), ledger)
 
 
-def killed_while_behind(home: Home, chance: Chance, times: int) -> Ledger:
-    """Fill the log, then start and kill the server again and again while its followers are behind."""
-    ledger, feed, moments = Ledger(), Feed("f", chance()), chance("moments")
-    pusher, behind = Pusher(feed, ledger), 0
-    with Server(home) as server:
-        push(server, pusher, feed, MESSAGES)
-        for _ in range(times):
-            server.kill()
-            behind += is_behind(home)
-            server.start()
-            time.sleep(moments.uniform(0.0, 0.4))
-            push(server, pusher, feed, moments.randrange(300))
-            time.sleep(moments.uniform(0.0, 0.1))
+def filled(home: Home, chance: Chance) -> tuple[Ledger, Pusher]:
+    """A log that no follower has seen, and who can push more."""
+    ledger = Ledger()
+    pusher = Pusher(Feed("f", chance()), ledger)
+    server = Server(home)
+    server.start(follow_nothing)
+    push(server, pusher, MESSAGES)
+    server.kill()
+    return ledger, pusher
+
+
+def killed_at_every_write(home: Home, follower: str) -> None:
+    """Kill the server before the first, the second and every further write of one follower's first steps."""
+    for times in range(1, WRITES[follower] + 1):
+        server = Server(home)
+        server.launch(partial(die_writing, follower, times))
+        with server:
+            assert server.wait(DEAD_WITHIN) == -signal.SIGKILL
+
+
+def killed_while_behind(home: Home, chance: Chance, pusher: Pusher, times: int) -> None:
+    """Kill the server at any moment while all followers are at work on what keeps coming."""
+    moments, behind = chance("moments"), 0
+    server = Server(home)
+    for _ in range(times):
+        server.start()
+        push(server, pusher, moments.randrange(300))
+        time.sleep(moments.uniform(0.0, 0.3))
         server.kill()
+        behind += is_behind(home)
     assert behind
-    return ledger
 
 
-def push(server: Server, pusher: Pusher, feed: Feed, number: int) -> None:
+def push(server: Server, pusher: Pusher, number: int) -> None:
     """Push at least so many messages, in order over one connection."""
     with server.client() as client:
         for _ in range(0, number, 60):
-            batch = [line for _ in range(20) for line in (feed.message(), *feed.exchange())]
+            batch = [
+                line for _ in range(20) for line in (pusher.feed.message(), *pusher.feed.exchange())
+            ]
             assert pusher.push(client, batch).is_success
 
 

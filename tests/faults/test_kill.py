@@ -29,7 +29,7 @@ def test_nothing_acknowledged_is_lost_by_8_kills_on_postgresql(
 
 def killed_again_and_again(home: Home, chance: Chance, times: int) -> None:
     ledger, moments = Ledger(), chance("moments")
-    pushers = [Pusher(Feed(f"{n}", chance(n)), ledger) for n in range(CLIENTS)]
+    pushers = [Pusher(Feed(f"{n}", chance(n), oversized=0.3), ledger) for n in range(CLIENTS)]
     with Server(home) as server:
         for life in range(times):
             if life:

@@ -173,7 +173,7 @@ class Pusher:
     """A client with its own feed; what was cut off or refused is sent again later, or sometimes never."""
 
     def __init__(self, feed: Feed, ledger: Ledger) -> None:
-        self._feed, self._ledger = feed, ledger
+        self.feed, self._ledger = feed, ledger
         self.again: list[list[Line]] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread()
@@ -208,12 +208,12 @@ class Pusher:
     def _run(self, client: httpx.Client) -> None:
         with client:
             while not self._stopping.is_set():
-                batch = self.again.pop() if self.again else self._feed.batch()
+                batch = self.again.pop() if self.again else self.feed.batch()
                 try:
                     answer = self.push(client, batch)
                 except httpx.TransportError:
                     self._ledger.note_cut_off()
-                    if self._feed.chance.random() < _AGAIN_SHARE:
+                    if self.feed.chance.random() < _AGAIN_SHARE:
                         self.again.append(batch)
                     return
                 if not answer.is_success:
