@@ -68,6 +68,7 @@ class Rule(NamedTuple):
     denied_by: bool
     lead: bool
     topic: bool
+    act: bool
     match: tuple[str, ...]
     no_match: tuple[str, ...]
 
@@ -301,7 +302,10 @@ class _Reader:
         if kind not in ("claim", "act"):
             raise file.wrong('kind 只能是 "claim"（断言类）或 "act"（行为类）', "kind")
         base = self._list(file, data.get("unless", []), "unless")
-        rules = [self._rule(file, slug, severity, base, rule) for rule in data.get("rule", [])]
+        rules = [
+            self._rule(file, slug, severity, base, rule, act=kind == "act")
+            for rule in data.get("rule", [])
+        ]
         if not rules:
             raise file.wrong("没有任何规则，请至少写一条 [[rule]]", "category")
         return Category(
@@ -311,7 +315,14 @@ class _Reader:
         )  # fmt: skip
 
     def _rule(
-        self, file: _File, slug: str, severity: Severity, base: list[str], data: dict[str, Any]
+        self,
+        file: _File,
+        slug: str,
+        severity: Severity,
+        base: list[str],
+        data: dict[str, Any],
+        *,
+        act: bool,
     ) -> Rule:
         key = str(_need(file, data, "id"))
         place = f'id = "{key}"'
@@ -340,6 +351,7 @@ class _Reader:
             denied_by=data.get("denied_by", False) is True,
             lead=bool(data.get("lead", False)),
             topic=bool(data.get("topic", False)),
+            act=act,
             match=tuple(data["match"]),
             no_match=tuple(data["no_match"]),
         )

@@ -86,7 +86,7 @@ def _distinct(folded: Folded, found: Sequence[Hit]) -> list[Hit]:
 def _swallows(one: Hit, hit: Hit) -> bool:
     longer = one.end - one.start > hit.end - hit.start
     stronger = longer or (one.pattern.literal and not hit.pattern.literal)
-    apart = one.rule.category != hit.rule.category
+    apart = one.rule.category != hit.rule.category and not hit.rule.act
     return stronger and hit.end <= one.end + 1 and (apart or one.pattern.literal)
 
 
