@@ -66,7 +66,7 @@ def main() -> None:
         place = f"：{error.filename}" if error.filename else ""
         say.print(f"[red]{error.strerror or error}[/red]{place}")
         sys.exit(UNAVAILABLE)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, it must not end as "no")
         shown = getattr(error, "show", None)  # a usage error of the parser
         if shown is None:
             traceback.print_exception(error)
