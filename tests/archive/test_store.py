@@ -26,7 +26,7 @@ from app.archive.store import (
     windows,
 )
 from app.foundation.clock import from_ms
-from app.people import corp_ids
+from app.people import corp_codes, corp_ids
 from app.people.models import Department, Employee, Membership
 from tests.archive.conftest import Archive
 from tests.archive.samples import between, envelope, in_group, put
@@ -212,6 +212,25 @@ def _read(connection: Connection, place: Place, scope: Scope) -> Message | None:
         return read_one(connection, message_id(*place), scope)
     except MessageNotFound:
         return None
+
+
+@pytest.mark.parametrize(
+    ("since_start", "until_end", "is_seen"),
+    [(-1, None, False), (0, None, True), (None, 1, True), (None, 0, False)],
+)
+def test_a_department_sees_from_the_first_millisecond_up_to_the_last(
+    archive: Archive, since_start: int | None, until_end: int | None, *, is_seen: bool
+) -> None:
+    world = World([None], [Belonged(0, 0, 2, 4)], [], frozenset({0}), None)
+    _, scope = placed(archive, world)
+    moment = 2 * DAY + since_start if since_start is not None else 4 * DAY - (until_end or 0)
+    sender = Party(PartyType.EMPLOYEE, "e0")
+    with archive.db.read() as connection:
+        [code] = [code for code in corp_codes(connection).values() if code.endswith("-0")]
+    put(archive.door, envelope("m1", corp=code, sender=sender, sent_at=FIRST_DAY + moment))
+    with archive.db.read() as connection:
+        [place] = [place for place in tails(connection).items() if place[1]]
+        assert (_read(connection, place, scope) is not None) == is_seen
 
 
 @WORLDS
