@@ -89,7 +89,7 @@ def routes(capture: Capture, db: Database, gate: Gate) -> APIRouter:
     def list_quarantine(
         caller: Annotated[Caller, gate.needs(Action.SEE_QUARANTINE)],
         state: quarantine.State | None = None,
-        cursor: Annotated[int | None, Query(ge=1)] = None,
+        cursor: Annotated[int | None, Query(ge=1, le=2**53)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> QuarantinePage:
         with db.write() as connection:

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.foundation.errors import BadInput
 
+LARGEST = 2**63 - 1  # what a row's number can be
 _MARK = 8  # characters that bind a position to its list
 
 
@@ -33,6 +34,14 @@ def decode(cursor: str, *, of: Any = None) -> Any:
         raise BadCursor("请从第一页重新开始") from None
     if mark != _mark(of, position):
         raise BadCursor("翻页标记已损坏或属于另一个查询，请从第一页重新开始")
+    return position
+
+
+def decode_number(cursor: str, *, of: Any = None) -> int:
+    """The same for a position that is a row's number; raises `BadCursor` for anything else."""
+    position = decode(cursor, of=of)
+    if type(position) is not int or not 0 < position <= LARGEST:
+        raise BadCursor("请从第一页重新开始")
     return position
 
 

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from sqlalchemy import Connection
 
 from app.access import Action, Caller, Event, record
-from app.access.api import Gate
+from app.access.api import Gate, storable
 from app.archive.api import MessageOut, shown
 from app.archive.models import position_of
 from app.archive.store import read_many, recalled_by
@@ -82,7 +82,7 @@ class AlertPage(BaseModel):
 class StepIn(BaseModel):
     """What comes with a step: a note, and for `resolve` the disposition."""
 
-    note: Annotated[str, Field(max_length=4000)] = ""
+    note: Annotated[str, Field(max_length=4000), AfterValidator(storable)] = ""
     disposition: Disposition | None = None
 
 
@@ -100,13 +100,16 @@ def routes(db: Database, gate: Gate) -> APIRouter:
         state: Annotated[list[State], Query()] = [],  # noqa: B006  (FastAPI copies it)
         severity: Annotated[list[str], Query()] = [],  # noqa: B006
         category: Annotated[list[str], Query()] = [],  # noqa: B006
+        department: Annotated[list[str], Query()] = [],  # noqa: B006
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
         cursor: str | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> AlertPage:
-        wanted = store.Wanted(tuple(state), tuple(severity), tuple(category), since, until)
-        before = None if cursor is None else int(paging.decode(cursor, of=wanted))
+        wanted = store.Wanted(
+            tuple(state), tuple(severity), tuple(category), tuple(department), since, until
+        )
+        before = None if cursor is None else paging.decode_number(cursor, of=wanted)
         with db.write() as connection:
             record(connection, Event.ALERT_LIST, caller)
         with db.read() as connection:

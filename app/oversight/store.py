@@ -13,6 +13,7 @@ from app.foundation.database import insert_new
 from app.foundation.errors import NotFound
 from app.oversight.domain import State, Step
 from app.oversight.models import Alert, AlertStep
+from app.people import departments_named, subtree
 
 
 class AlertNotFound(NotFound):
@@ -51,11 +52,12 @@ class StepRow(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which alerts a list shows; empty is any. `since` is when they were raised."""
+    """Which alerts a list shows; empty is any. `since` is when they were raised, departments by number or code."""
 
     states: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 
@@ -101,6 +103,9 @@ def read_page(
         query = query.where(Alert.severity.in_(wanted.severities))
     if wanted.categories:
         query = query.where(Alert.category.in_(wanted.categories))
+    if wanted.departments:
+        meant = subtree(connection, departments_named(connection, wanted.departments))
+        query = query.where(visible(connection, Scope(meant, None)))
     if wanted.since:
         query = query.where(Alert.raised_at >= wanted.since)
     if wanted.until:

@@ -128,7 +128,7 @@ def _bounds(filters: Filters) -> tuple[int, int]:
     """The smallest and the largest number within the time that is asked for."""
     lowest = FIRST if filters.since is None else first_rid(filters.since)
     highest = LAST if filters.until is None else first_rid(filters.until) - 1
-    return lowest, highest
+    return lowest, max(FIRST, highest)
 
 
 def _beyond(filters: Filters, last: int | None) -> tuple[int, int]:
