@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from app.archive.append import Door
 from app.archive.models import position_of
 from app.archive.store import tails
 from app.capture.receive import Capture
-from app.foundation import schema
+from app.foundation import jobs, schema
 from app.foundation.blobs import BlobStore
 from app.foundation.database import Database, hold_folder
 from app.foundation.followers import Follower
@@ -25,10 +25,11 @@ from app.foundation.settings import Settings
 from app.oversight import store as alerts
 from app.oversight.alerts import raise_alerts
 from app.people import People
-from app.screening import Lexicon
+from app.screening import backtests
 from app.screening import store as screening
 from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
+from app.screening.service import Lexicons
 from app.search.api import FindingOut
 from app.search.domain import Hit, Note
 from app.search.embedded import EmbeddedIndex
@@ -64,6 +65,8 @@ class Services:
     door: Door
     capture: Capture
     index: EmbeddedIndex
+    lexicons: Lexicons
+    handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
 
@@ -99,14 +102,8 @@ def open_services(settings: Settings, *, migrate: bool = False) -> Generator[Ser
 
 
 def wordlists(settings: Settings) -> Path:
-    """The folder of the word lists in force."""
+    """The folder of the word lists that an installation begins with."""
     return settings.wordlists or next(place for place in _WORDLISTS if place.is_dir())
-
-
-@cache
-def load_lexicon(folder: Path) -> Lexicon:
-    """The word lists of a folder, read once a process, and only by who screens: it takes seconds."""
-    return Lexicon.load(folder)
 
 
 def findings_of(connection: Connection, records: Sequence[int]) -> dict[int, list[FindingOut]]:
@@ -122,6 +119,8 @@ def findings_of(connection: Connection, records: Sequence[int]) -> dict[int, lis
 def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: EmbeddedIndex) -> Services:
     blobs = BlobStore(settings.data / "blobs")
     door = Door(db, keyring, blobs)
+    lexicons = Lexicons(db, wordlists(settings), settings.lexicon_alert_share)
+    released = lexicons.released
     return Services(
         settings=settings,
         db=db,
@@ -132,8 +131,10 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
         door=door,
         capture=Capture(db, door, keyring, blobs),
         index=index,
+        lexicons=lexicons,
+        handlers={backtests.KIND: backtests.handler(db, released.compile)},
         followers=(
-            ScreeningFollower(db, partial(load_lexicon, wordlists(settings)), raise_alerts),
+            ScreeningFollower(db, released.current, raise_alerts),
             IndexFollower(db, index),
             *(
                 NotesFollower(db, index, name, partial(_read_notes, source.touched_after))

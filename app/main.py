@@ -9,6 +9,7 @@ import app.archive.api
 import app.capture.api
 import app.oversight.api
 import app.people.api
+import app.screening.api
 import app.search.api
 from app import __version__, health, worker
 from app.access.api import Gate
@@ -19,7 +20,7 @@ from app.foundation.errors import BadInput
 from app.foundation.http import PROBLEMS, BodyLimit
 
 API = "/api/v1"
-_PUSH = ("/messages", "/wecom/messages", "/people/import")
+_LARGE = ("/messages", "/wecom/messages", "/people/import", "/lexicons", "/lexicons/import")
 
 
 class NulInAddress(BadInput):
@@ -42,7 +43,7 @@ def create_app(services: Services, staff: worker.Staff | None = None) -> FastAPI
     gate = Gate(services.access)
     application.include_router(_rooms(services, gate), prefix=API)
     application.include_router(_health(services, gate, staff))
-    large = {API + path: services.settings.ingest_max_bytes for path in _PUSH}
+    large = {API + path: services.settings.ingest_max_bytes for path in _LARGE}
     application.add_middleware(BodyLimit, large=large)
     application.add_middleware(PlainAddress)
     http.install(application)
@@ -73,6 +74,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.search.api.routes(db, services.index, findings_of, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, gate),
+        app.screening.api.routes(services.lexicons, gate),
     ):
         router.include_router(routes)
     return router

@@ -1,14 +1,15 @@
-"""Followers, running beside the door or in a process of their own."""
+"""Followers and jobs, running beside the door or in a process of their own."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.bootstrap import NOTES, Services, load_lexicon, wordlists
-from app.foundation import followers, metrics
+from app.bootstrap import NOTES, Services
+from app.foundation import followers, jobs, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
 from app.oversight.alerts import TOPIC as ALERTS
+from app.screening.releases import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,9 @@ class Staff:
 
 @contextmanager
 def at_work(services: Services) -> Generator[Staff]:
-    """Run every follower until the block ends."""
-    load_lexicon(
-        wordlists(services.settings)
-    )  # a mistake in a word list is better told before than after
+    """Run every follower and every job until the block ends."""
+    released = services.lexicons.released
+    released.begin()  # a mistake in the first word lists is better told before than after
     services.db.listen()
     runners = tuple(
         Runner(
@@ -40,13 +40,18 @@ def at_work(services: Services) -> Generator[Staff]:
         )
         for follower in services.followers
     )
-    for runner in runners:
-        runner.start()
+    others = (
+        Keeper(services.db, released),
+        jobs.Worker(services.db, services.handlers, name=services.holder),
+    )
+    threads: tuple[Runner | Keeper | jobs.Worker, ...] = (*runners, *others)
+    for thread in threads:
+        thread.start()
     try:
         yield Staff(runners)
     finally:
-        for runner in runners:
-            runner.stop()
+        for thread in threads:
+            thread.stop()
 
 
 def lags(services: Services) -> dict[str, int]:

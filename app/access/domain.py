@@ -35,6 +35,9 @@ class Action(StrEnum):
     OPERATE = "operate"  # jobs, lag, rebuild, fsck
     EXPORT = "export"
     APPROVE_EXPORT = "approve_export"
+    SEE_LEXICONS = "see_lexicons"  # versions of the word lists, their files and back-tests
+    MANAGE_LEXICONS = "manage_lexicons"  # draft, back-test, release what a second person approved
+    APPROVE_LEXICON = "approve_lexicon"
 
 
 class Role(StrEnum):
@@ -72,6 +75,9 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
             Action.REPLAY_QUARANTINE,
             Action.CHECK,
             Action.EXPORT,
+            Action.SEE_LEXICONS,
+            Action.MANAGE_LEXICONS,
+            Action.APPROVE_LEXICON,
         }
     ),
     Role.SUPERVISOR: frozenset(
@@ -83,6 +89,8 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
             Action.SEE_PEOPLE,
             Action.CHECK,
             Action.APPROVE_EXPORT,
+            Action.SEE_LEXICONS,
+            Action.APPROVE_LEXICON,
         }
     ),
     Role.INSPECTOR: frozenset(
@@ -130,6 +138,8 @@ SCOPE_ACTIONS: dict[TokenScope, frozenset[Action]] = {
             Action.MANAGE_TOKENS,
             Action.REPLAY_QUARANTINE,
             Action.OPERATE,
+            Action.SEE_LEXICONS,
+            Action.MANAGE_LEXICONS,
         }
     ),
 }

@@ -26,7 +26,14 @@ class Settings(BaseSettings):
         description="默认为数据目录中的 SQLite；或 postgresql://用户:口令@主机/库",
     )
     suite: Literal["intl"] = Field("intl", description="密码算法套件")
-    wordlists: Path | None = Field(None, description="词库目录；默认用随程序发布的词库")
+    wordlists: Path | None = Field(
+        None,
+        description="词库目录：首次启动时发布其中的词库，以后的改动作为新草稿，批准后才生效；"
+        "默认用随程序发布的词库",
+    )
+    lexicon_alert_share: float = Field(
+        0.02, gt=0, le=1, description="词库回测中预警消息占比超过此值时，批准须说明理由"
+    )
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(8000, ge=1, le=65535, description="监听端口")
     public_url: str = Field(

@@ -1,11 +1,13 @@
 """Screens the log behind the door: every new message in the window of its conversation.
 
+A batch is screened by the version that is released when it begins, all of it by this one; the next batch asks again.
+
 Findings, what others make of them (`hand_on`) and the cursor are one transaction. A finding belongs to the
 batch that holds the last message carrying it, so overlapping windows report it once.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -26,13 +28,13 @@ HandOn = Callable[[Connection, Sequence[store.Found]], None]
 
 
 class ScreeningFollower:
-    """Follows the log with one released lexicon."""
+    """Follows the log with the lexicon in force, which `lexicon` gives."""
 
     name = "screening"
     is_shared = True
 
-    def __init__(self, db: Database, load_lexicon: Callable[[], Lexicon], hand_on: HandOn) -> None:
-        self._db, self._load_lexicon, self._hand_on = db, load_lexicon, hand_on
+    def __init__(self, db: Database, lexicon: Callable[[], Lexicon], hand_on: HandOn) -> None:
+        self._db, self._lexicon, self._hand_on = db, lexicon, hand_on
 
     def position(self, corp_id: int) -> int:
         """The last number screened."""
@@ -41,11 +43,19 @@ class ScreeningFollower:
 
     def step(self, corp_id: int, after: int, end: int) -> int:
         """Screen the next batch."""
+        lexicon, now = self._lexicon(), clock.now()
         with self._db.read() as connection:
             fresh = read_log(connection, corp_id, after, min(BATCH, end - after))
-            groups = windows(connection, _spans(fresh))
+            groups = windows(
+                connection, spans((each.conversation_id, each.counter) for each in fresh)
+            )
         reached = fresh[-1].seq
-        rows = [row for messages in groups for row in self._screen(messages, after)]
+        rows = [
+            store.row_of(finding, records, now)
+            for turns, records in map(heard, groups)
+            for finding in screen(turns, lexicon)
+            if max(records[index] for index in finding.at) > record_id(corp_id, after)
+        ]
         with self._db.write() as connection:
             move(connection, self.name, corp_id, after=after, to=reached)
             self._hand_on(connection, store.add(connection, rows))
@@ -56,17 +66,23 @@ class ScreeningFollower:
         with self._db.write() as connection:
             forget(connection, self.name)
 
-    def _screen(self, messages: Sequence[Message], after: int) -> list[dict[str, object]]:
-        spoken = sorted(
-            (each for each in messages if each.action is Action.SEND), key=lambda each: each.sent_at
-        )
-        records = [record_id(each.corp_id, each.seq) for each in spoken]
-        now, lexicon = clock.now(), self._load_lexicon()
-        return [
-            store.row_of(finding, records, now)
-            for finding in screen([turn_of(each) for each in spoken], lexicon)
-            if max(spoken[index].seq for index in finding.at) > after
-        ]
+
+def heard(messages: Sequence[Message]) -> tuple[list[Turn], list[int]]:
+    """What is said in a window, in the order it was sent, and the record of each turn."""
+    spoken = sorted(
+        (each for each in messages if each.action is Action.SEND), key=lambda each: each.sent_at
+    )
+    return [turn_of(each) for each in spoken], [
+        record_id(each.corp_id, each.seq) for each in spoken
+    ]
+
+
+def spans(places: Iterable[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    """From conversations and counters: per conversation from `BEFORE` its first to its last."""
+    counters: dict[int, list[int]] = defaultdict(list)
+    for conversation, counter in places:
+        counters[conversation].append(counter)
+    return {place: (min(seen) - BEFORE, max(seen)) for place, seen in counters.items()}
 
 
 def turn_of(message: Message) -> Turn:
@@ -81,11 +97,3 @@ def _role(message: Message) -> Role:
     if message.sender.type is PartyType.ROBOT:
         return "colleague"
     return "client"
-
-
-def _spans(fresh: Sequence[Message]) -> dict[int, tuple[int, int]]:
-    """Per conversation the counters from `BEFORE` its first new message to its last."""
-    counters: dict[int, list[int]] = defaultdict(list)
-    for each in fresh:
-        counters[each.conversation_id].append(each.counter)
-    return {place: (min(seen) - BEFORE, max(seen)) for place, seen in counters.items()}
