@@ -79,11 +79,10 @@ def parse_message_id(name: str) -> tuple[int, int]:
         raise MessageNotFound
     if len(corp) > 6 or len(seq) > 13 or int(seq) >> SEQ_BITS:  # noqa: PLR2004  (beyond any id)
         raise MessageNotFound
-    if name != message_id(
-        int(corp), int(seq)
-    ):  # one message, one name: the audit trail is searched by it
+    place = int(corp), int(seq)
+    if name != message_id(*place):  # one message, one name: the audit trail is searched by it
         raise MessageNotFound
-    return int(corp), int(seq)
+    return place
 
 
 def tail(connection: Connection, corp_id: int) -> int:
