@@ -19,13 +19,13 @@ def total(name: str, lexicon: Lexicon) -> Counter[str]:
     return counts
 
 
-@pytest.mark.parametrize(("name", "least"), [("dev", 0.97), ("own", 0.93), ("aside", 0.80)])
+@pytest.mark.parametrize(("name", "least"), [("dev", 0.97), ("own", 0.93), ("aside", 0.84)])
 def test_recall_stays_reached(name: str, least: float, lexicon: Lexicon) -> None:
     counts = total(name, lexicon)
     assert scoring.rate(counts["tp"], counts["tp"] + counts["fn"]) >= least
 
 
-@pytest.mark.parametrize(("name", "least"), [("dev", 0.97), ("own", 0.95), ("aside", 0.85)])
+@pytest.mark.parametrize(("name", "least"), [("dev", 0.97), ("own", 0.95), ("aside", 0.88)])
 def test_precision_stays_reached(name: str, least: float, lexicon: Lexicon) -> None:
     counts = total(name, lexicon)
     assert scoring.rate(counts["tp"], counts["tp"] + counts["fp"]) >= least
