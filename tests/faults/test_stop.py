@@ -14,7 +14,7 @@ from tests.faults.traffic import Feed, Ledger, Pusher
 from tests.server import STOP_WITHIN, Server, prepare
 
 Chance = Callable[..., Random]
-LIVES = 4
+LIVES = 3
 CLIENTS = 3
 LIUHEN = Path(sys.executable).parent / "liuhen"
 
@@ -59,7 +59,7 @@ def test_the_console_script_ends_by_sigterm_with_code_0(tmp_path: Path, wordlist
 def stopped_again_and_again(folder: Path, chance: Chance, **settings: str) -> None:
     home = prepare(folder, data=None, **settings)
     ledger, moments = Ledger(), chance("moments")
-    pushers = [Pusher(Feed(f"{n}", chance(n), largest=400), ledger) for n in range(CLIENTS)]
+    pushers = [Pusher(Feed(f"{n}", chance(n), largest=150), ledger) for n in range(CLIENTS)]
     server = Server(home)
     for _ in range(LIVES):
         with server:
