@@ -94,7 +94,7 @@ class Record(Base):
     )
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     corp_id: Mapped[int] = mapped_column(BigKey)
-    source: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(256))
     source_msg_id: Mapped[str] = mapped_column(String(256))
     source_seq: Mapped[int | None] = mapped_column(BigKey)
     sent_at: Mapped[datetime] = mapped_column(UtcDateTime)

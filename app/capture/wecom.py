@@ -276,7 +276,8 @@ def _chosen(id_: str) -> bool:
 
 
 def _party(id_: str, clients: frozenset[str]) -> Party:
-    return Party(kind := _party_type(id_, clients), fold_id(kind, id_))
+    kind = _party_type(id_, clients)
+    return Party(kind, fold_id(kind, id_)[:MAX_ID_LENGTH])  # lower case may be longer
 
 
 def _party_type(id_: str, clients: frozenset[str]) -> PartyType:

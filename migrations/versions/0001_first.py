@@ -195,7 +195,7 @@ def upgrade() -> None:
         "records",
         sa.Column("id", BIG_KEY, autoincrement=False, nullable=False),
         sa.Column("corp_id", BIG_KEY, nullable=False),
-        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=256), nullable=False),
         sa.Column("source_msg_id", sa.String(length=256), nullable=False),
         sa.Column("source_seq", BIG_KEY, nullable=True),
         sa.Column("sent_at", sa.BigInteger(), nullable=False),

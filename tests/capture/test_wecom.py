@@ -439,3 +439,8 @@ def test_any_bundle_is_read_whatever_is_in_it(body: object) -> None:
     envelope = parse(msgtype="chatrecord", chatrecord=body)
     assert envelope.kind == "chatrecord"
     assert isinstance(body, dict) or envelope.text in ("", UNREADABLE)
+
+
+def test_an_id_that_grows_in_lower_case_stays_storable() -> None:
+    line = json.dumps({"msgid": "1", "action": "send", "from": "İ" * 256, "msgtime": 1762912800123})
+    assert len(parse_wecom(line.encode(), "ww1").sender.id) == 256
