@@ -28,7 +28,7 @@ STAFF = ("adviser", "colleague")
 Needs = tuple[bool, tuple[frozenset[str], ...]]  # for staff too; characters a match needs
 _RULE_KEYS = {
     "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
-    "negation", "denied_by", "lead", "topic", "match", "no_match",
+    "negation", "denied_by", "lead", "topic", "attached", "match", "no_match",
 }  # fmt: skip
 _CATEGORY_KEYS = {
     "category", "name", "kind", "severity", "two_sided", "unless", "suggestion", "basis", "rule",
@@ -51,6 +51,7 @@ class Rule(NamedTuple):
     `by` says who must speak for the rule to apply. `ask` marks wordings that only matter as a
     client's question; `denied_by` is then True when the question is affirmed by a "no" (会亏吗 → 不会).
     A `topic` is a bare noun that headlines and statutes use too: there it claims nothing.
+    An `attached` wording (放心, 赶紧上) adds nothing to another violation of the same message.
     `unless` and `needs` are words that, in the same sentence, cancel the hit or are required.
     """
 
@@ -68,6 +69,7 @@ class Rule(NamedTuple):
     denied_by: bool
     lead: bool
     topic: bool
+    attached: bool
     act: bool
     match: tuple[str, ...]
     no_match: tuple[str, ...]
@@ -351,6 +353,7 @@ class _Reader:
             denied_by=data.get("denied_by", False) is True,
             lead=bool(data.get("lead", False)),
             topic=bool(data.get("topic", False)),
+            attached=bool(data.get("attached", False)),
             act=act,
             match=tuple(data["match"]),
             no_match=tuple(data["no_match"]),

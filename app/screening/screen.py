@@ -41,7 +41,7 @@ def screen(window: Sequence[Turn], lexicon: Lexicon) -> list[Finding]:
         return []
     decided = [one for one in map(_decide, judged) if one]
     answered = _answered(lexicon, judged, said)
-    kept = _strongest([*decided, *answered])
+    kept = _standing_alone(_strongest([*decided, *answered]))
     agreed = (_agreed(lexicon, one, said) for one in kept)
     return sorted((finding(lexicon, one) for one in agreed), key=_order)
 
@@ -219,6 +219,27 @@ def _strongest(decided: Sequence[Decided]) -> list[Decided]:
             here.update(place)
             kept.append(one)
     return kept
+
+
+def _standing_alone(decided: Sequence[Decided]) -> list[Decided]:
+    """Drop reassurance and urging that only go along with a promise in the same message."""
+    firm = {
+        (id(one.run), said.at)
+        for one in decided
+        if one.outcome is Outcome.VIOLATION and not one.hit.rule.attached
+        for said in _said_in(one)
+    }
+    return [
+        one
+        for one in decided
+        if not one.hit.rule.attached
+        or one.answer
+        or not any((id(one.run), said.at) in firm for said in _said_in(one))
+    ]
+
+
+def _said_in(one: Decided) -> tuple[Said, ...]:
+    return one.run.messages(one.folded.starts[one.hit.start], one.folded.ends[one.hit.end - 1])
 
 
 def _size(one: Decided) -> int:
