@@ -107,5 +107,5 @@ def speech_face(speech: Speech, text: str) -> int:
 
 
 def _echoes(wording: str, text: str, speech: Speech) -> bool:
-    bare = text.rstrip("的了呢啊呀哦嘛哈啦。！")
+    bare = re.split("[，。！\n ]", text)[0].rstrip("的了呢啊呀哦嘛哈啦")
     return 0 < len(bare) <= _ECHO and bare in wording and not speech["negators"].search(bare)

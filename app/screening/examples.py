@@ -43,7 +43,7 @@ def run(lexicon: Lexicon, files: Files) -> Verdict:
     failures = tuple(
         Failure(
             path := places[rule.category],
-            _line(files[path], rule, sentence),
+            _line(files[path], rule, sentence, expected),
             rule.id,
             sentence,
             expected,
@@ -88,10 +88,12 @@ def _slugs(files: Files) -> Iterator[tuple[str, str]]:
             yield path, str(tomllib.loads(text.removeprefix("\ufeff"))["category"])
 
 
-def _line(text: str, rule: Rule, sentence: str) -> int:
-    """The line of a sentence behind the beginning of its rule."""
+def _line(text: str, rule: Rule, sentence: str, expected: str) -> int:
+    """The line of a sentence in the list `expected` of its rule."""
+    at = 0
     key = re.escape(rule.id.partition("/")[2])
-    found = re.search(rf"""^\s*id\s*=\s*["']{key}["']""", text, re.MULTILINE)
-    start = found.start() if found else 0
-    at = text.find(sentence, start)
-    return text.count("\n", 0, at if at >= 0 else start) + 1
+    begins = rf"""^[ \t]*id\s*=\s*["']{key}["']"""
+    for place in (begins, rf"^[ \t]*{expected}\s*=", re.escape(sentence)):
+        found = re.compile(place, re.MULTILINE).search(text, at)
+        at = found.start() if found else at
+    return text.count("\n", 0, at) + 1
