@@ -24,7 +24,7 @@ from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
 from app.oversight import store as alerts
 from app.oversight.alerts import raise_alerts
-from app.people import People
+from app.people import People, corp_codes
 from app.screening import backtests
 from app.screening import store as screening
 from app.screening.domain import Outcome
@@ -42,13 +42,13 @@ _WORDLISTS = (_PACKAGE / "_wordlists", _PACKAGE.parent / "wordlists")  # in a wh
 class Source(NamedTuple):
     """What the index learns about messages after they came; numbered on its own."""
 
-    tails: Callable[[Connection], dict[int, int]]
+    last_id: Callable[[Connection], int]
     touched_after: Callable[[Connection, int, int, int], list[tuple[int, int]]]
 
 
 NOTES = {
-    "findings": Source(screening.tails, screening.touched_after),
-    "alerts": Source(alerts.tails, alerts.touched_after),
+    "findings": Source(screening.last_id, screening.touched_after),
+    "alerts": Source(alerts.last_id, alerts.touched_after),
 }
 
 
@@ -81,7 +81,7 @@ class Services:
         if source is None:
             return self.tails()
         with self.db.read() as connection:
-            return source.tails(connection)
+            return dict.fromkeys(corp_codes(connection), source.last_id(connection))
 
 
 @contextmanager
@@ -96,9 +96,11 @@ def open_services(settings: Settings, *, migrate: bool = False) -> Generator[Ser
         with db.read() as connection:
             schema.check(connection)
             root = load_root(settings.root_key_file, connection)
+            keyring = KeyRing(root, SUITES_BY_NAME[settings.suite])
+            keyring.check(connection)
         index = EmbeddedIndex(settings.data / "index.db", timeout=settings.search_timeout_seconds)
         stack.callback(index.close)
-        yield _assemble(settings, db, KeyRing(root, SUITES_BY_NAME[settings.suite]), index)
+        yield _assemble(settings, db, keyring, index)
 
 
 def wordlists(settings: Settings) -> Path:
@@ -157,11 +159,9 @@ def _read_notes(
     corp_id: int,
     after: int,
     limit: int,
-) -> tuple[list[Note], int]:
-    """All that can be searched for of the messages touched, and the last number read."""
+) -> list[tuple[int, Note]]:
+    """What touched a message, by number, and all that can be searched for of the message now."""
     touched = touched_after(connection, corp_id, after, limit)
-    if not touched:
-        return [], after
     records = {record for _, record in touched}
     states = {
         record: alert.state for record, alert in alerts.of_records(connection, records).items()
@@ -170,5 +170,7 @@ def _read_notes(
     for finding in screening.of_records(connection, records):
         state = states.get(finding.record, "") if finding.outcome is Outcome.VIOLATION else ""
         hits[finding.record].add(Hit(finding.category, finding.severity, state))
-    notes = [Note(position_of(record)[1], tuple(sorted(found))) for record, found in hits.items()]
-    return notes, touched[-1][0]
+    notes = {
+        record: Note(position_of(record)[1], tuple(sorted(found))) for record, found in hits.items()
+    }
+    return [(number, notes[record]) for number, record in touched]

@@ -9,6 +9,7 @@ from app.archive import quarantine
 from app.bootstrap import Services
 from app.foundation import jobs, metrics
 from app.foundation.errors import AppError
+from app.foundation.followers import take_lease
 
 LEAST_FREE_BYTES = 512 * 1024 * 1024
 
@@ -57,8 +58,8 @@ def _tried(name: str, look: Callable[[], str]) -> Part:
 
 
 def _database(services: Services) -> str:
-    with services.db.write() as connection:
-        connection.exec_driver_sql("SELECT 1")
+    name = f"readyz {services.holder}"[:64]  # a row of its own: a full or read-only database refuses it
+    take_lease(services.db, name, services.holder)
     return "SQLite" if services.db.is_sqlite else "PostgreSQL"
 
 

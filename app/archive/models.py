@@ -4,17 +4,15 @@ from datetime import datetime
 
 from sqlalchemy import (
     Boolean,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     String,
     Text,
-    literal_column,
     text,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation.database import Base, BigKey, UtcDateTime
 
@@ -30,11 +28,6 @@ def record_id(corp_id: int, seq: int) -> int:
 def position_of(number: int) -> tuple[int, int]:
     """The corp and the number in its log that a record id stands for."""
     return number >> SEQ_BITS, number & ((1 << SEQ_BITS) - 1)
-
-
-def corp_of(number: InstrumentedAttribute[int]) -> ColumnElement[int]:
-    """The corp of a record's number, in SQL; PostgreSQL shifts by a small integer only."""
-    return number.op(">>")(literal_column(str(SEQ_BITS)))
 
 
 class Conversation(Base):

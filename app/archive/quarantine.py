@@ -189,7 +189,8 @@ def _known(connection: Connection, fingerprints: list[bytes]) -> set[bytes]:
 def _row(
     bucket: Bucket, blobs: BlobStore, reject: Reject, fingerprint: bytes, now: datetime
 ) -> dict[str, object]:
-    key = os.urandom(bucket.suite.key_bytes)
+    # derived, so that input handed in again after a failed commit finds the blob it left behind
+    key = hmac.digest(bucket.secret, b"key" + fingerprint, "sha256")[: bucket.suite.key_bytes]
     sealed = seal(bucket.suite, key, reject.data, _ABOUT)
     is_small = len(sealed) <= INLINE_BYTES
     return {

@@ -22,7 +22,7 @@ from app.foundation.errors import Conflict
 TOPIC = "records"  # rings when the log has grown
 LEASE = timedelta(seconds=10)
 LOOK_EVERY = 1.0  # seconds, should a ring be lost between machines
-LONGEST_PAUSE = 30.0  # seconds after repeated failures
+LONGEST_PAUSE = 5.0  # seconds after repeated failures; alerts wait no longer once the fault is gone
 YIELD_SHARE = 8.0  # while messages pour in, a follower rests this many times as long as it worked
 LONGEST_YIELD = 5.0  # seconds; it ends at once when the door is quiet again
 YIELD_SLICE = 0.02  # seconds between two looks whether it is still so

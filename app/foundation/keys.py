@@ -169,6 +169,17 @@ class KeyRing:
         after_commit(connection, lambda: self._remember(opened))  # a failed one leaves nothing
         return found | opened
 
+    def check(self, connection: Connection) -> None:
+        """Raise `RootKeyMissing` when the keys of this database were wrapped with another root key."""
+        query = select(BucketKey).where(BucketKey.wrapped.is_not(None))
+        row = connection.execute(query.order_by(BucketKey.id.desc()).limit(1)).one_or_none()
+        if row is None:
+            return
+        try:
+            self._unwrap(row.id, row.name, row.suite, row.wrapped)
+        except KeyUnusable:
+            raise RootKeyMissing("根密钥文件不是这个数据库的；请换回与它一同备份的那一个") from None
+
     def by_id(self, connection: Connection, ids: Iterable[int]) -> dict[int, Bucket]:
         """Open buckets by number; those destroyed or unknown are left out."""
         opened: dict[int, Bucket] = {}

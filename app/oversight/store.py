@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from app.access import Scope
-from app.archive.models import Record, corp_of, record_id
+from app.archive.models import Record, record_id
 from app.archive.store import visible
-from app.foundation.database import insert_new
+from app.foundation.database import exclusive, insert_new
 from app.foundation.errors import NotFound
 from app.oversight.domain import State, Step
 from app.oversight.models import Alert, AlertStep
@@ -86,7 +86,8 @@ def change(connection: Connection, alert: AlertRow, values: dict[str, Any]) -> b
 
 
 def add_step(connection: Connection, number: int, step: StepRow) -> None:
-    """Append to an alert's history."""
+    """Append to an alert's history, in turn: whoever follows the numbers must not see a later one first."""
+    exclusive(connection, "alert_steps")
     connection.execute(insert(AlertStep).values(alert_number=number, **step._asdict()))
 
 
@@ -132,15 +133,9 @@ def history(connection: Connection, alert: AlertRow) -> list[StepRow]:
     ]
 
 
-def tails(connection: Connection) -> dict[int, int]:
-    """The last step's number under each corp that has alerts, for those who follow the steps."""
-    corp = corp_of(Alert.record_id)
-    query = (
-        select(corp, func.max(AlertStep.id))
-        .join(AlertStep, AlertStep.alert_number == Alert.number)
-        .group_by(corp)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
+def last_id(connection: Connection) -> int:
+    """The last step's number, for those who follow the steps; 0 before the first."""
+    return connection.execute(select(func.max(AlertStep.id))).scalar() or 0
 
 
 def touched_after(

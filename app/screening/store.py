@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app.archive.models import corp_of, record_id
-from app.foundation.database import chunks, insert_new
+from app.archive.models import record_id
+from app.foundation.database import chunks, exclusive, insert_new
 from app.screening.domain import Finding, Outcome, Severity
 from app.screening.models import FindingRow
 
@@ -63,7 +63,10 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[Found]:
     """Add findings; gives those that were not there before."""
     if not rows:
         return []
-    last = connection.execute(select(func.max(FindingRow.id))).scalar() or 0
+    exclusive(
+        connection, "findings"
+    )  # whoever follows their numbers must not see a later one first
+    last = last_id(connection)
     insert_new(connection, FindingRow, rows)
     return after(connection, last, len(rows))
 
@@ -87,11 +90,9 @@ def of_records(connection: Connection, records: Iterable[int]) -> list[Found]:
     return found
 
 
-def tails(connection: Connection) -> dict[int, int]:
-    """The last finding's number under each corp that has findings, for those who follow findings."""
-    corp = corp_of(FindingRow.record_id)
-    query = select(corp, func.max(FindingRow.id)).group_by(corp)
-    return {row[0]: row[1] for row in connection.execute(query)}
+def last_id(connection: Connection) -> int:
+    """The last finding's number, for those who follow findings; 0 before the first."""
+    return connection.execute(select(func.max(FindingRow.id))).scalar() or 0
 
 
 def touched_after(

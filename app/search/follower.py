@@ -14,7 +14,7 @@ from app.search.embedded import EmbeddedIndex
 
 BATCH = 1_000  # records of one step
 Memberships = Mapping[str, Sequence[tuple[int, int, int | None]]]
-ReadNotes = Callable[[Connection, int, int, int], tuple[list[Note], int]]
+ReadNotes = Callable[[Connection, int, int, int], list[tuple[int, Note]]]
 
 
 class IndexFollower:
@@ -49,8 +49,8 @@ class IndexFollower:
 class NotesFollower:
     """Follows findings, or whatever `read_notes` reads, by their own numbers.
 
-    `read_notes(connection, corp_id, after, limit)` gives the complete present notes of every message touched,
-    and the number reached.
+    `read_notes(connection, corp_id, after, limit)` gives, in order of number, what touched a message and all the
+    message's present notes. Numbers are shared by all corps, so most steps of a corp find nothing.
     """
 
     is_shared = False
@@ -65,10 +65,13 @@ class NotesFollower:
         """The last number noted."""
         return self._index.position(corp_id, self.name)
 
-    def step(self, corp_id: int, after: int, end: int) -> int:  # noqa: ARG002  (a Follower's)
+    def step(self, corp_id: int, after: int, end: int) -> int:
         """Note the next batch."""
         with self._db.read() as connection:
-            notes, reached = self._read_notes(connection, corp_id, after, BATCH)
+            touched = self._read_notes(connection, corp_id, after, BATCH)
+        last = touched[-1][0] if touched else end
+        reached = last if len(touched) == BATCH else max(last, end)
+        notes = [note for _, note in touched]
         self._index.annotate(corp_id, notes, stream=self.name, after=after, upto=reached)
         return reached
 

@@ -245,3 +245,12 @@ def test_a_root_that_cannot_be_read_is_said(empty_root: Path, db: Database) -> N
     empty_root.mkdir(parents=True)
     with db.read() as connection, pytest.raises(RootKeyMissing, match="无法读取"):
         load_root(empty_root, connection)
+
+
+def test_the_root_key_of_another_database_is_refused_at_once(db: Database) -> None:
+    with db.write() as connection:
+        KeyRing(bytes(32)).buckets(connection, ["one"])
+    with db.read() as connection:
+        KeyRing(bytes(32)).check(connection)
+        with pytest.raises(RootKeyMissing):
+            KeyRing(bytes(31) + b"x").check(connection)
