@@ -1,5 +1,6 @@
 """Followers and jobs, running beside the door or in a process of their own."""
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ def at_work(services: Services) -> Generator[Staff]:
     released = services.lexicons.released
     released.begin()  # a mistake in the first word lists is better told before than after
     services.db.listen()
+    turn = threading.Lock()
     runners = tuple(
         Runner(
             services.db,
@@ -37,6 +39,7 @@ def at_work(services: Services) -> Generator[Staff]:
             holder=services.holder,
             is_busy=services.door.is_busy,
             topic=ALERTS if follower.name in NOTES else RECORDS,
+            turn=turn,
         )
         for follower in services.followers
     )

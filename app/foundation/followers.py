@@ -9,6 +9,7 @@ topic rings and look once a second besides. A failing follower backs off and say
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -132,7 +133,10 @@ def drop_lease(db: Database, name: str, holder: str) -> None:
 
 
 class Runner:
-    """Runs one follower on a thread of its own until it is stopped."""
+    """Runs one follower on a thread of its own until it is stopped.
+
+    Runners of one process share a `turn`: they share its processor anyway, and rest together while messages pour in.
+    """
 
     def __init__(
         self,
@@ -143,11 +147,12 @@ class Runner:
         holder: str,
         is_busy: Callable[[], bool] = lambda: False,
         topic: str = TOPIC,
+        turn: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.follower = follower
         self.failure: str | None = None
         self._db, self._tails, self._holder, self._is_busy = db, tails, holder, is_busy
-        self._topic = topic
+        self._topic, self._turn = topic, turn or threading.Lock()
         self._stopping = threading.Event()
         self._lease_until = clock.now()
         self._thread = threading.Thread(target=self._run, name=follower.name, daemon=True)
@@ -206,10 +211,11 @@ class Runner:
         after = self.follower.position(corp_id)
         if after >= end or self._stopping.is_set():
             return False
-        began = clock.now_ms()
-        reached = self.follower.step(corp_id, after, end)
+        with self._turn:
+            began = clock.now_ms()
+            reached = self.follower.step(corp_id, after, end)
+            self._give_way((clock.now_ms() - began) / 1000)
         metrics.FOLLOWER_RECORDS.labels(self.follower.name).inc(reached - after)
-        self._give_way((clock.now_ms() - began) / 1000)
         return reached > after
 
     def _leased(self) -> bool:
