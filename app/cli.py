@@ -8,22 +8,29 @@ What is heavy is imported by the command that needs it, so that `--help` answers
 import sys
 import time
 import traceback
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app import __version__, terminal
-from app.foundation.errors import AppError, BadInput
+from app.commands import (
+    INTERRUPTED,
+    NO,
+    UNAVAILABLE,
+    UNUSABLE,
+    AsJson,
+    Moment,
+    operating,
+    settings_in_force,
+)
+from app.foundation.errors import AppError
+from app.lexicon_commands import lexicon_commands
 from app.terminal import say
 
 if TYPE_CHECKING:
-    from app.foundation.settings import Settings
     from app.local import Do
 
-NO, UNUSABLE, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
 SLICE = 1.0  # seconds of following between two looks at the clock
 
 cli = typer.Typer(
@@ -39,16 +46,7 @@ people_commands = typer.Typer(help="组织与客户", no_args_is_help=True)
 cli.add_typer(token_commands, name="token")
 cli.add_typer(user_commands, name="user")
 cli.add_typer(people_commands, name="people")
-
-AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象")]
-Moment = Annotated[str | None, typer.Option(help="ISO 8601 时间，含时区")]
-
-
-class BadSettings(BadInput):
-    """A `LIUHEN_*` variable does not hold what it must."""
-
-    code = "bad_settings"
-    title = "设置有误"
+cli.add_typer(lexicon_commands, name="lexicon")
 
 
 def main() -> None:
@@ -84,7 +82,7 @@ def version(as_json: AsJson = False) -> None:
 @cli.command()
 def init(as_json: AsJson = False) -> None:
     """建库并创建首位管理员；再次运行不改变任何内容。"""
-    with _operating(migrate=True) as do:
+    with operating(migrate=True) as do:
         made = do("first_administrator")
     words = "已初始化过，没有改变任何内容"
     if made["created"]:
@@ -98,7 +96,7 @@ def serve_command(
     port: Annotated[int | None, typer.Option(help="监听端口")] = None,
 ) -> None:
     """启动接口、控制台、跟随者与任务。"""
-    settings = _settings(host=host, port=port)
+    settings = settings_in_force(host=host, port=port)
     from app import serve
 
     serve.serve(settings)
@@ -107,7 +105,7 @@ def serve_command(
 @cli.command()
 def worker() -> None:
     """只运行跟随者与任务（集群形态）。"""
-    settings = _settings()
+    settings = settings_in_force()
     from app import serve
 
     serve.work(settings)
@@ -119,7 +117,7 @@ def demo_command(
     count: Annotated[int, typer.Option(help="样例消息条数", min=1)] = 20_000,
 ) -> None:
     """初始化，经接口推入样例数据，并启动服务。"""
-    settings = _settings(port=port)
+    settings = settings_in_force(port=port)
     from app import demo
 
     demo.run(settings, count)
@@ -137,7 +135,7 @@ def create_token(
 ) -> None:
     """创建令牌；明文只显示这一次。"""
     scopes = [word for given in (*scope, *(more or ())) for word in given.split(",")]
-    with _operating() as do:
+    with operating() as do:
         made = do("create_token", name=name, scopes=scopes)
     terminal.put(made, as_json, made["token"])
 
@@ -154,7 +152,7 @@ def create_user(
     as_json: AsJson = False,
 ) -> None:
     """创建控制台用户。"""
-    with _operating() as do:
+    with operating() as do:
         made = do("create_user", login=login, name=name or login, password=password, role=role)
     terminal.put(made, as_json, f"已创建 {login}")
 
@@ -168,7 +166,7 @@ def import_people(
 ) -> None:
     """导入部门、员工、客户、群与服务关系。"""
     document = file.read_bytes().decode("latin-1")
-    with _operating() as do:
+    with operating() as do:
         report = do("import_people", document=document, kind=kind, corp=corp)
     terminal.put(report, as_json, terminal.import_report(report))
     raise typer.Exit(NO if report["problem_count"] else 0)
@@ -190,7 +188,7 @@ def ingest(
     began = time.monotonic()
     totals = {"accepted": 0, "duplicate": 0, "quarantined": 0, "rejected": 0}
     errors: dict[str, int] = {}
-    with _operating() as do, terminal.progress("存档", size) as show:
+    with operating() as do, terminal.progress("存档", size) as show:
         for done, lines in terminal.batches(files):
             answer = do("ingest", lines=lines, corp=corp if form == "wecom" else None)
             for name in totals:
@@ -208,7 +206,7 @@ def catch_up(
     timeout: Annotated[float, typer.Option(help="最多等待的秒数")] = 600, as_json: AsJson = False
 ) -> None:
     """等待全部跟随者到达日志末尾。"""
-    with _operating() as do:
+    with operating() as do:
         lag = _catch_up(do, timeout)
     terminal.put({"lag": lag}, as_json, terminal.lag_report(lag))
     raise typer.Exit(NO if any(lag.values()) else 0)
@@ -219,8 +217,8 @@ def screen(
     cases: Annotated[Path, typer.Argument(help="用例文件", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="结果文件")] = Path("/dev/stdout"),
 ) -> None:
-    """用当前词库筛查用例，每例输出一行结果；不需要数据库。"""
-    settings = _settings()
+    """用词库目录筛查用例，每例输出一行结果；不需要数据库。"""
+    settings = settings_in_force()
     from app.bootstrap import wordlists
     from app.screening import Lexicon, screen_cases
 
@@ -270,7 +268,7 @@ def search(
         "cursor": cursor,
     }
     chosen = {name: value for name, value in asked.items() if value not in (None, [], "")}
-    with _operating() as do:
+    with operating() as do:
         page = do("search", asked=chosen)
     terminal.put(page, as_json, terminal.message_table(page))
     raise typer.Exit(0 if page["items"] else NO)
@@ -283,7 +281,7 @@ def rebuild(
     as_json: AsJson = False,
 ) -> None:
     """从日志起点重建一个部分，并等它到达日志末尾。"""
-    with _operating() as do:
+    with operating() as do:
         do("rebuild", name=name)
         lag = _catch_up(do, timeout)
     terminal.put({"rebuilt": name, "lag": lag}, as_json, f"{name}：{terminal.lag_report(lag)}")
@@ -293,7 +291,7 @@ def rebuild(
 @cli.command()
 def fsck(as_json: AsJson = False) -> None:
     """由存储的字节重新推导每个摘要、叶子和计数，报告每处不符。"""
-    with _operating() as do, terminal.progress("核对", None) as show:
+    with operating() as do, terminal.progress("核对", None) as show:
         report = do("check_archive", on_progress=show)
     terminal.put(report, as_json, terminal.fsck_report(report))
     raise typer.Exit(0 if report["ok"] else NO)
@@ -302,7 +300,7 @@ def fsck(as_json: AsJson = False) -> None:
 @cli.command()
 def doctor(as_json: AsJson = False) -> None:
     """检查各部分状态，并说明该做什么。"""
-    with _operating() as do:
+    with operating() as do:
         report = do("doctor")
     terminal.put(report, as_json, terminal.doctor_report(report))
     raise typer.Exit(0 if report["ok"] else UNAVAILABLE)
@@ -317,35 +315,6 @@ def list_settings(as_json: AsJson = False) -> None:
         f"LIUHEN_{name.upper()}": field.description for name, field in Settings.model_fields.items()
     }
     terminal.put(known, as_json, "\n".join(f"{name}  {words}" for name, words in known.items()))
-
-
-def _settings(**given: Any) -> "Settings":
-    """The settings in force; options given on the command line go before. Raises `BadSettings`."""
-    from pydantic import ValidationError
-
-    from app.foundation import logs
-    from app.foundation.settings import Settings
-
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        names = [".".join(map(str, each["loc"])) for each in error.errors()]
-        lines = [
-            f"LIUHEN_{name.upper()} 不符合要求：{each['msg']}"
-            for name, each in zip(names, error.errors(), strict=True)
-        ]
-        raise BadSettings("；".join(lines)) from None
-    logs.configure(settings.log_level, settings.log_format)
-    return settings
-
-
-@contextmanager
-def _operating(*, migrate: bool = False) -> Generator["Do"]:
-    settings = _settings()
-    from app.local import operating
-
-    with operating(settings, migrate=migrate) as do:
-        yield do
 
 
 def _catch_up(do: "Do", timeout: float) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from app import health, worker
+from app import health, lexicon_operations, worker
 from app.access import OPERATOR, Event, Role, TokenScope, record
 from app.archive import fsck, quarantine
 from app.bootstrap import NOTES, Services, findings_of
@@ -30,7 +30,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 Operation: TypeAlias = Callable[..., Answer]
 Choice = TypeVar("Choice", bound=StrEnum)
 
-NOT_TWICE = frozenset({"first_administrator", "create_token", "create_user"})
+NOT_TWICE = (
+    frozenset({"first_administrator", "create_token", "create_user"}) | lexicon_operations.NOT_TWICE
+)
 
 
 def first_administrator(services: Services) -> Answer:
@@ -176,7 +178,7 @@ OPERATIONS: dict[str, Operation] = {
         check_archive,
         doctor,
     )
-}
+} | lexicon_operations.OPERATIONS
 
 
 def perform(

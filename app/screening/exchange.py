@@ -127,7 +127,7 @@ def _wrong(
 
 
 def _misspelled(word: str, folded: str) -> str:
-    if not folded:
+    if not any(each.isalnum() for each in folded):
         return "没有可以匹配的字"
     if len(word) > LONGEST or _CONTROL.search(word):
         return f"太长（超过 {LONGEST} 字）或含有控制字符"

@@ -96,7 +96,17 @@ def _compiled(version: str, packed: bytes) -> Lexicon:
         (folder / "categories").mkdir()
         for path, text in unpack(packed).items():
             (folder / path).write_bytes(text.encode())
-        return dataclasses.replace(Lexicon.load(folder), version=version)
+        return dataclasses.replace(_loaded(folder), version=version)
+
+
+def _loaded(folder: Path) -> Lexicon:
+    try:
+        return Lexicon.load(folder)
+    except LexiconError:
+        raise
+    except Exception as error:  # a value of a kind that nobody expects there
+        what = f"读不出来（{type(error).__name__}）：请对照说明检查每一项的写法"
+        raise LexiconError("词库", 1, what) from error
 
 
 def _place(path: str) -> tuple[bool, int, str]:

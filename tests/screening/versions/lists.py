@@ -74,6 +74,11 @@ def wording(*words: str) -> dict[str, str | None]:
     return {SAMPLE: category(rule("one", *words))}
 
 
+def changed(*words: str) -> dict[str, str]:
+    """`FIRST` with a rule that says these words."""
+    return lists(sample=category(rule("one", *words)))
+
+
 def write(folder: Path, files: Mapping[str, str]) -> Path:
     """The files in a folder."""
     (folder / "categories").mkdir(parents=True)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app.access import OPERATOR, Caller, Event
 from app.access.models import AuditEvent
 from app.bootstrap import Services
-from app.screening import lexicons
+from app.screening import Turn, lexicons
 from app.screening.lexicon import LexiconError
 from app.screening.lexicons import LexiconNotFound, Version
 from app.screening.models import LexiconRow, LexiconStep
@@ -32,6 +32,7 @@ from tests.screening.versions.lists import (
     SAMPLE,
     approved,
     category,
+    changed,
     lists,
     released,
     rule,
@@ -89,8 +90,8 @@ def test_newer_shipped_lists_are_offered_once_and_replace_nothing(
     services: Services, tmp_path: Any
 ) -> None:
     services.lexicons.released.begin()
-    newer = {**FIRST, **wording("琉璃稳赢", "琉璃必赢")}
-    program = Released(services.db, write(tmp_path / "newer", newer))
+    newer = write(tmp_path / "newer", changed("琉璃稳赢", "琉璃必赢"))
+    program = Released(services.db, newer)
     assert program.current().version == version_of(FIRST)
     offered = program.offer()
     assert offered is not None
@@ -132,20 +133,25 @@ def test_a_draft_whose_examples_fail_stays_a_draft_and_says_which(services: Serv
         ('category = "sample', "categories/sample.toml 第 1 行"),
         ("", "缺少「category」"),
         (category(), "没有任何规则"),
-        (category(rule("one", "<没有>")), "没有定义"),
-        (category('\n[[rule]]\nid = "e"\nsay = []\nmatch = []\nno_match = []\n'), None),
+        (category(rule("one", "<没有>")), "概念「没有」"),
+        ("rule = 1\n" + category(), "读不出来"),
     ],
 )
 def test_files_that_cannot_be_used_make_no_version(
-    services: Services, text: str, told: str | None
+    services: Services, text: str, told: str
 ) -> None:
     services.lexicons.released.begin()
-    if told is None:  # an empty list says nothing and finds nothing
-        assert services.lexicons.draft(DRAFTER, {SAMPLE: text}, based_on="released").examples == 0
-        return
     with pytest.raises(LexiconError, match=told):
         services.lexicons.draft(DRAFTER, {SAMPLE: text}, based_on="released")
     assert list(states(services)) == [version_of(FIRST)]
+
+
+def test_a_rule_with_empty_lists_finds_nothing_and_fails_nothing(services: Services) -> None:
+    empty = '\n[[rule]]\nid = "empty"\nsay = []\nmatch = []\nno_match = []\n'
+    made = services.lexicons.draft(DRAFTER, {SAMPLE: category(empty)}, based_on="released")
+    assert (made.state, made.examples) == (State.TESTED, 0)
+    turns = [Turn("adviser", "琉璃稳赢")]
+    assert services.lexicons.attempt(DRAFTER, made.id, turns).findings == ()
 
 
 def test_a_version_needs_every_shared_file_and_a_category(services: Services) -> None:
