@@ -44,6 +44,7 @@ from app.people import KnownPeople, corp_ids, note_parties
 
 TURN_SIZE = 2_000  # messages one turn commits at most
 LARGE_TURN = 100  # messages; after such a turn followers give way
+BUSY_AFTER = 4  # times as long as it took: the next one is still being read and encrypted
 UNSTORABLE = (DataError, OverflowError)  # the database refuses a value
 _DAY_MS = 86_400_000
 Settled: TypeAlias = tuple[int, dict[PlaceKey, Place], dict[AudienceKey, int], dict[int, int], int]
@@ -188,8 +189,9 @@ class Door:
                 quarantine.keep(connection, self._keyring, self._blobs, [*rejects, *turn.conflicts])
                 announce(connection, TOPIC)
             turn.remember()
-        if len(messages) >= LARGE_TURN:  # as long again as the turn took: busy is half the time
-            self._busy_until = 2 * clock.now_ms() - began
+        if len(messages) >= LARGE_TURN:
+            now = clock.now_ms()
+            self._busy_until = now + BUSY_AFTER * (now - began)
         start = 0
         for ticket in group:
             ticket.receipts = receipts[start : start + len(ticket.prepared)]
