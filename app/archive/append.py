@@ -407,9 +407,12 @@ class _Turn:
         named = {each.place: each.envelope for each in fresh}
         named |= {each.place: each.envelope for each in fresh if each.envelope.conversation_name}
         places = memory.places(self.connection, corp, last, named)
-        audiences = memory.audiences(self.connection, corp, {each.audience for each in fresh})
-        parties: set[Party] = {
-            party for each in fresh for party in (each.envelope.sender, *each.envelope.recipients)
+        audiences, made = memory.audiences(
+            self.connection, corp, {each.audience: each.envelope for each in fresh}
+        )
+        newcomers = [each.envelope for each in fresh if each.audience in made]
+        parties: set[Party] = {  # those of known audiences were noted with them
+            party for each in newcomers for party in (each.sender, *each.recipients)
         }
         groups = [
             (envelope.conversation_id, envelope.conversation_name)

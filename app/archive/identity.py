@@ -5,7 +5,6 @@ Tags appear in leaves and so outlive names; without the secret they say nothing.
 """
 
 import hmac
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -51,6 +50,11 @@ def audience_key(envelope: Envelope) -> AudienceKey:
             return f"[{first}]"
         return f"[{first},{other}]" if first < other else f"[{other},{first}]"
     return f"[{','.join(sorted({first, *map(member_json, recipients)}))}]"
+
+
+def members_of(envelope: Envelope) -> set[tuple[str, str]]:
+    """Type and id of everyone the message was between."""
+    return {(party[0], party[1]) for party in (envelope.sender, *envelope.recipients)}
 
 
 def place_key(envelope: Envelope, audience: AudienceKey) -> PlaceKey:
@@ -135,19 +139,20 @@ class Memory:
         return self._tails.get(corp_id) == last
 
     def audiences(
-        self, connection: Connection, corp: Corp, wanted: Iterable[AudienceKey]
-    ) -> dict[AudienceKey, int]:
-        """The audience of each set of audience, made in the caller's transaction where it is new."""
+        self, connection: Connection, corp: Corp, wanted: dict[AudienceKey, Envelope]
+    ) -> tuple[dict[AudienceKey, int], set[AudienceKey]]:
+        """The number of each audience, and which of them were new and are made in the caller's transaction."""
         known = self._audiences[corp.id]
         found: dict[AudienceKey, int] = {}
-        missing: list[AudienceKey] = []
-        for audience in wanted:
+        missing: dict[AudienceKey, Envelope] = {}
+        for audience, envelope in wanted.items():
             number = known.get(audience)
             if number is None:
-                missing.append(audience)
+                missing[audience] = envelope
             else:
                 found[audience] = number
-        return found | _load_audiences(connection, corp, missing)
+        loaded, made = _load_audiences(connection, corp, missing)
+        return found | loaded | made, set(made)
 
     def remember(
         self,
@@ -237,21 +242,24 @@ def _renamed(connection: Connection, place: Place, name: str | None) -> Place:
 
 
 def _load_audiences(
-    connection: Connection, corp: Corp, wanted: list[AudienceKey]
-) -> dict[AudienceKey, int]:
+    connection: Connection, corp: Corp, wanted: dict[AudienceKey, Envelope]
+) -> tuple[dict[AudienceKey, int], dict[AudienceKey, int]]:
     if not wanted:
-        return {}
+        return {}, {}
     tags = {audience: tag(corp.secret, f'["audience",{audience}]') for audience in wanted}
     query = "SELECT tag, id FROM audiences WHERE corp_id = ? AND tag IN"
     rows = select_in(connection, query, list(tags.values()), corp.id)
     known = {bytes(row[0]): row[1] for row in rows}
     found = {audience: known[mark] for audience, mark in tags.items() if mark in known}
     fresh = {audience: tags[audience] for audience in wanted if audience not in found}
-    return found | _add_audiences(connection, corp, fresh)
+    return found, _add_audiences(connection, corp, fresh, wanted)
 
 
 def _add_audiences(
-    connection: Connection, corp: Corp, fresh: dict[AudienceKey, bytes]
+    connection: Connection,
+    corp: Corp,
+    fresh: dict[AudienceKey, bytes],
+    envelopes: dict[AudienceKey, Envelope],
 ) -> dict[AudienceKey, int]:
     if not fresh:
         return {}
@@ -262,7 +270,7 @@ def _add_audiences(
     parties = [
         (number, kind, name)
         for audience, number in numbers.items()
-        for kind, name in json.loads(audience)
+        for kind, name in members_of(envelopes[audience])
     ]
     bulk_insert(connection, "audience_parties", PARTY_TYPES, parties)
     return numbers
