@@ -134,7 +134,7 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
         capture=Capture(db, door, keyring, blobs),
         index=index,
         lexicons=lexicons,
-        handlers={backtests.KIND: backtests.handler(db, released.compile)},
+        handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
         followers=(
             ScreeningFollower(db, released.current, raise_alerts),
             IndexFollower(db, index),

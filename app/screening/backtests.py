@@ -6,6 +6,7 @@ are left out. What is kept of a finding is where it is, never its words.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -31,18 +32,20 @@ from app.foundation import clock, ids, jobs
 from app.foundation.database import Database, exclusive
 from app.foundation.errors import Conflict, NotFound
 from app.screening import lexicons, store
-from app.screening.follower import heard, spans
+from app.screening.follower import found, spans
 from app.screening.lexicon import Lexicon
 from app.screening.lexicons import Version
 from app.screening.models import Backtest
 from app.screening.releases import LOCK
-from app.screening.screen import screen
 from app.screening.tally import Result, Seen, counted, nothing, together
 from app.screening.versions import TRANSITIONS, Step, next_state
 
 KIND = "lexicon.backtest"
 SLICE = 500  # messages
 SPELL = 5_000  # ms of slices before the next job takes over, so that a server can stop
+REST = 8  # times as long as it worked, while messages pour in
+LONGEST_REST = 5_000  # ms
+_LOOK_EVERY = 0.02  # seconds between two looks whether it is still so
 
 
 class BacktestState(StrEnum):
@@ -164,26 +167,43 @@ def last_done(connection: Connection, version: Version) -> Run | None:
     return next(iter(_all(connection, version, BacktestState.DONE)), None)
 
 
-def handler(db: Database, compile_version: Compile) -> jobs.Handler:
-    """What does the jobs of back-tests."""
+def handler(
+    db: Database, compile_version: Compile, is_busy: Callable[[], bool] = lambda: False
+) -> jobs.Handler:
+    """What does the jobs of back-tests; it rests while messages pour in."""
 
     def work(payload: dict[str, Any]) -> None:
         with db.read() as connection:
             asked = one(connection, payload["id"])
-        if asked.run == payload["run"] and work_on(db, compile_version, asked.id, SPELL):
+        if asked.run == payload["run"] and work_on(db, compile_version, asked.id, SPELL, is_busy):
             with db.write() as connection:
                 _next(connection, asked)
 
     return jobs.Handler(work)
 
 
-def work_on(db: Database, compile_version: Compile, name: str, milliseconds: float) -> bool:
+def work_on(
+    db: Database,
+    compile_version: Compile,
+    name: str,
+    milliseconds: float,
+    is_busy: Callable[[], bool] = lambda: False,
+) -> bool:
     """Do slices for that long, at least one; whether some are left for this worker."""
-    until = clock.now_ms() + milliseconds
+    began = clock.now_ms()
+    until = began + milliseconds
     while _slice(db, compile_version, name):
-        if clock.now_ms() >= until:
+        _rest(clock.now_ms() - began, is_busy)
+        began = clock.now_ms()
+        if began >= until:
             return True
     return False
+
+
+def _rest(worked: int, is_busy: Callable[[], bool]) -> None:
+    until = clock.now_ms() + min(worked * REST, LONGEST_REST)
+    while is_busy() and clock.now_ms() < until:
+        time.sleep(_LOOK_EVERY)
 
 
 def _slice(db: Database, compile_version: Compile, name: str) -> bool:
@@ -255,13 +275,12 @@ def _seen(groups: Iterable[Sequence[Any]], fresh: set[int], lexicon: Lexicon) ->
     """The findings whose last message is among the fresh ones."""
     rows = (
         store.row_of(finding, records, None)
-        for turns, records in map(heard, groups)
-        for finding in screen(turns, lexicon)
+        for messages in groups
+        for finding, records in found(messages, fresh, lexicon)
     )
     return [
         Seen(row["record_id"], row["spoken_id"], *(row[name] for name in Seen._fields[2:]))
         for row in rows
-        if row["record_id"] in fresh
     ]
 
 

@@ -280,6 +280,24 @@ def test_a_handler_that_dies_before_it_asks_for_the_next_job_is_tried_again(
     assert (again(services, run).state, again(services, run).done) == (BacktestState.DONE, 6)
 
 
+def test_it_rests_while_messages_pour_in_and_comes_to_its_end(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backtests, "SLICE", 2)
+    fill(services)
+    run = begin(services, candidate(services, "琉璃必赢"))
+    asked: list[int] = []
+
+    def is_busy() -> bool:
+        asked.append(again(services, run).done)
+        return len(asked) % 3 > 0
+
+    compile_version = services.lexicons.released.compile
+    assert not backtests.work_on(services.db, compile_version, run.id, 60_000, is_busy)
+    assert again(services, run).state is BacktestState.DONE
+    assert {2, 4, 6} <= set(asked)
+
+
 def test_one_back_test_of_a_version_runs_at_a_time(services: Services) -> None:
     made = candidate(services, "琉璃必赢")
     begin(services, made)
