@@ -58,7 +58,8 @@ def _tried(name: str, look: Callable[[], str]) -> Part:
 
 
 def _database(services: Services) -> str:
-    name = f"readyz {services.holder}"[:64]  # a row of its own: a full or read-only database refuses it
+    # a row of its own, for a full or read-only database refuses only what is written
+    name = f"readyz {services.holder}"[:64]
     take_lease(services.db, name, services.holder)
     return "SQLite" if services.db.is_sqlite else "PostgreSQL"
 

@@ -1,13 +1,14 @@
-"""Screens the log behind the door: every new message in the window of its conversation.
+"""Screens the log behind the door: every new message with what was said before it in its conversation.
+
+A message is screened as it was when it came, whatever came with it, so that the result does not depend on where a
+batch ends. A finding belongs to the last message carrying it and is reported there, once.
 
 A batch is screened by the version that is released when it begins, all of it by this one; the next batch asks again.
-
-Findings, what others make of them (`hand_on`) and the cursor are one transaction. A finding belongs to the
-batch that holds the last message carrying it, so overlapping windows report it once.
+Findings, what others make of them (`hand_on`) and the cursor are one transaction.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -18,7 +19,7 @@ from app.foundation import clock
 from app.foundation.database import Database
 from app.foundation.followers import forget, move, position
 from app.screening import store
-from app.screening.domain import Role, Turn
+from app.screening.domain import Finding, Role, Turn
 from app.screening.lexicon import Lexicon
 from app.screening.screen import screen
 
@@ -49,13 +50,13 @@ class ScreeningFollower:
             groups = windows(
                 connection, spans((each.conversation_id, each.counter) for each in fresh)
             )
-        reached = fresh[-1].seq
+        wanted = {record_id(corp_id, each.seq) for each in fresh}
         rows = [
             store.row_of(finding, records, now)
-            for turns, records in map(heard, groups)
-            for finding in screen(turns, lexicon)
-            if max(records[index] for index in finding.at) > record_id(corp_id, after)
+            for messages in groups
+            for finding, records in found(messages, wanted, lexicon)
         ]
+        reached = fresh[-1].seq
         with self._db.write() as connection:
             move(connection, self.name, corp_id, after=after, to=reached)
             self._hand_on(connection, store.add(connection, rows))
@@ -65,6 +66,39 @@ class ScreeningFollower:
         """Screen everything again; earlier findings stay, new ones are added beside them."""
         with self._db.write() as connection:
             forget(connection, self.name)
+
+
+def found(
+    messages: Sequence[Message], wanted: Container[int], lexicon: Lexicon
+) -> Iterator[tuple[Finding, list[int]]]:
+    """What each wanted record of one conversation adds, with the records of the window it was heard in."""
+    for place, message in enumerate(messages):
+        own = record_id(message.corp_id, message.seq)
+        turns, records = heard(messages[max(0, place - BEFORE) : place + 1])
+        if own in wanted and own in records:
+            for finding in _added(turns, records, own, lexicon):
+                yield finding, records
+
+
+def _added(turns: list[Turn], records: list[int], own: int, lexicon: Lexicon) -> Iterator[Finding]:
+    """What a window says only since one of its records has come.
+
+    That is what ends with this record; and where the record comes late, before others in time, also what these
+    others mean now: a question that arrives after its answer.
+    """
+    place = records.index(own)
+    others = records[:place] + records[place + 1 :]
+    is_late = place < len(others)
+    known = screen(turns[:place] + turns[place + 1 :], lexicon) if is_late else []
+    before = {_identity(finding, others) for finding in known}
+    for finding in screen(turns, lexicon):
+        ends_here = max(records[index] for index in finding.at) == own
+        if ends_here or (is_late and _identity(finding, records) not in before):
+            yield finding
+
+
+def _identity(finding: Finding, records: Sequence[int]) -> tuple[str, str, int, int]:
+    return finding.category, finding.rule, records[finding.message], finding.start
 
 
 def heard(messages: Sequence[Message]) -> tuple[list[Turn], list[int]]:

@@ -97,9 +97,9 @@ class Category:
     rules: tuple[Rule, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lexicon:
-    """Everything screening knows, compiled. Never changes once loaded."""
+    """Everything screening knows, compiled. Never changes once loaded; one loaded twice is two."""
 
     version: str
     categories: Mapping[str, Category]

@@ -6,13 +6,14 @@ questions that staff answered with a yes, and the requests that a colleague agre
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.screening import affirm
 from app.screening.affirm import Question
 from app.screening.decide import Stance, around, interrogative, stance
 from app.screening.dialogue import Run, Said, hear, runs
-from app.screening.domain import Finding, Outcome, Turn
+from app.screening.domain import Finding, Outcome, Role, Turn
 from app.screening.explain import Decided, finding
 from app.screening.fold import Folded
 from app.screening.lexicon import STAFF, Category, Lexicon
@@ -20,6 +21,7 @@ from app.screening.match import Hit, hits, read
 
 _CLAUSE = re.compile(r"[，。！？\n ]")
 _REST = 200  # symbols after a question that are looked at for another one
+_REMEMBERED = 1_000  # characters of a text whose reading is kept
 _AT_ONCE = 32  # hits looked at together at one place of a text
 
 
@@ -55,7 +57,8 @@ def _all_runs(said: Sequence[Said]) -> Iterable[Run]:
 
 
 def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
-    folded = read(lexicon, run.text, run.role)
+    find = _find_again if len(run.text) <= _REMEMBERED else _find
+    folded, found = find(lexicon, run.text, run.role)
     if folded is None:
         return []
     return [
@@ -66,8 +69,19 @@ def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
             _stance(lexicon, run, folded, hit),
             lexicon.categories[hit.rule.category],
         )
-        for hit in _distinct(folded, hits(lexicon, folded, run.role))
+        for hit in found
     ]
+
+
+def _find(lexicon: Lexicon, text: str, role: Role) -> tuple[Folded | None, Sequence[Hit]]:
+    """The text as it is read, and the confirmed hits in it."""
+    folded = read(lexicon, text, role)
+    return folded, () if folded is None else _distinct(folded, hits(lexicon, folded, role))
+
+
+_find_again = lru_cache(maxsize=2_048)(
+    _find
+)  # a message is read anew in the window of each that follows
 
 
 def _distinct(folded: Folded, found: Sequence[Hit]) -> list[Hit]:
