@@ -188,7 +188,7 @@ def _performed(
 
     threading.Thread(target=work, name=name, daemon=True).start()
     while (line := lines.get()) is not None:
-        yield json.dumps(line, ensure_ascii=False, default=str) + "\n"
+        yield json.dumps(line, default=str) + "\n"
 
 
 def _put_progress(lines: queue.SimpleQueue[Answer | None], done: int, total: int) -> None:

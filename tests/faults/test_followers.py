@@ -26,7 +26,8 @@ WRITES = {
     "search": 8,
     "findings": 5,
     "alerts": 5,
-}  # of a lease and one or two steps
+}  # of a lease, the lexicon and the first steps
+NEVER = 1_000_000_000  # writes
 DEAD_WITHIN = 30.0  # seconds; only a server that goes on living needs them
 FINDINGS = (
     'SELECT record_id, earlier, spoken_id, category, outcome, severity, start, "end", phrase, rule'
@@ -45,7 +46,9 @@ def test_followers_killed_on_sqlite_leave_neither_double_nor_gap(
 ) -> None:
     home = prepare(tmp_path, wordlists=wordlists)
     ledger, pusher = filled(home, chance)
-    for follower in WRITES:
+    killed_at_every_write(home, "screening")
+    screen_some(home)
+    for follower in ("search", "findings", "alerts"):
         killed_at_every_write(home, follower)
     killed_while_behind(home, chance, pusher, 4)
     check(home, ledger)
@@ -81,6 +84,17 @@ def killed_at_every_write(home: Home, follower: str) -> None:
         server.launch(partial(die_writing, follower, times))
         with server:
             assert server.wait(DEAD_WITHIN) == -signal.SIGKILL
+
+
+def screen_some(home: Home) -> None:
+    """Let screening alone run until it has found something, and kill it there."""
+    server = Server(home)
+    server.start(partial(die_writing, "screening", NEVER))
+    deadline = time.monotonic() + DEAD_WITHIN
+    while not rows(home, "SELECT 1 FROM findings LIMIT 1"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server.kill()
 
 
 def killed_while_behind(home: Home, chance: Chance, pusher: Pusher, times: int) -> None:
