@@ -6,8 +6,8 @@ why. Word lists are data; a mistake in one is refused with file, line and what t
 """
 
 from app.screening.cases import Case, CasesError, read_cases, result_line, screen_cases
-from app.screening.domain import Finding, Outcome, Role, Severity, Turn
-from app.screening.lexicon import Category, Lexicon, LexiconError, Rule
+from app.screening.domain import Finding, LexiconError, Outcome, Role, Severity, Turn
+from app.screening.lexicon import Category, Lexicon, Rule
 from app.screening.screen import screen
 
 __all__ = [

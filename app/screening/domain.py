@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from app.foundation.errors import BadInput
+
 Role = Literal["adviser", "client", "colleague"]
 
 
@@ -58,3 +60,13 @@ class Finding(NamedTuple):
     basis: str
     suggestion: str
     confidence: float
+
+
+class LexiconError(BadInput):
+    """A word list cannot be used; `detail` names the file, the line and what to do."""
+
+    code = "lexicon_unusable"
+    title = "词库文件有误"
+
+    def __init__(self, file: str, line: int, what: str) -> None:
+        super().__init__(f"{file} 第 {line} 行：{what}", file=file, line=line)

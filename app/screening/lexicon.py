@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from app.foundation.errors import BadInput
 from app.screening import segment, variants
-from app.screening.domain import Role, Severity
+from app.screening.domain import LexiconError, Role, Severity
 from app.screening.expand import BadFamily, Family, alternatives, family
 from app.screening.finder import Finder
 from app.screening.fold import Fold, read_pairs
@@ -33,16 +32,6 @@ _RULE_KEYS = {
 _CATEGORY_KEYS = {
     "category", "name", "kind", "severity", "two_sided", "unless", "suggestion", "basis", "rule",
 }  # fmt: skip
-
-
-class LexiconError(BadInput):
-    """A word list cannot be used; `detail` names the file, the line and what to do."""
-
-    code = "lexicon_unusable"
-    title = "词库文件有误"
-
-    def __init__(self, file: str, line: int, what: str) -> None:
-        super().__init__(f"{file} 第 {line} 行：{what}", file=file, line=line)
 
 
 class Rule(NamedTuple):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.foundation.errors import BadInput, TooLarge
-from app.screening.lexicon import Lexicon, LexiconError
+from app.screening.domain import LexiconError
+from app.screening.lexicon import Lexicon
 
 Files: TypeAlias = Mapping[str, str]  # text by relative path
 SHARED = ("concepts.toml", "speech.toml", "evasion.toml")

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app.access import OPERATOR, Caller, Event
 from app.access.models import AuditEvent
 from app.bootstrap import Services
-from app.screening import Turn, lexicons
-from app.screening.lexicon import LexiconError
+from app.screening import LexiconError, Turn, lexicons
 from app.screening.lexicons import LexiconNotFound, Version
 from app.screening.models import LexiconRow, LexiconStep
 from app.screening.releases import Released
