@@ -12,6 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.access import Access
+from app.advice.service import Advice, match_warned
+from app.advice.store import warned
 from app.archive.append import Door
 from app.archive.models import position_of
 from app.archive.store import tails
@@ -24,6 +26,7 @@ from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
 from app.oversight import store as alerts
 from app.oversight.alerts import raise_alerts
+from app.oversight.api import WarningOut
 from app.people import People, corp_codes
 from app.screening import backtests
 from app.screening import store as screening
@@ -66,6 +69,7 @@ class Services:
     capture: Capture
     index: EmbeddedIndex
     lexicons: Lexicons
+    advice: Advice
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -118,6 +122,22 @@ def findings_of(connection: Connection, records: Sequence[int]) -> dict[int, lis
     return found
 
 
+def warnings_of(connection: Connection, records: Sequence[int]) -> dict[int, list[WarningOut]]:
+    """Which messages were sent after a warning, as their alerts show it."""
+    found: dict[int, list[WarningOut]] = {}
+    for each in warned(connection, records):
+        fields = each._asdict()
+        out = WarningOut(**{name: fields[name] for name in WarningOut.model_fields})
+        found.setdefault(each.record, []).append(out)
+    return found
+
+
+def _hand_on(connection: Connection, found: Sequence[screening.Found]) -> None:
+    """What becomes of new findings, in the transaction that found them."""
+    raise_alerts(connection, found)
+    match_warned(connection, found)
+
+
 def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: EmbeddedIndex) -> Services:
     blobs = BlobStore(settings.data / "blobs")
     door = Door(db, keyring, blobs)
@@ -134,9 +154,10 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
         capture=Capture(db, door, keyring, blobs),
         index=index,
         lexicons=lexicons,
+        advice=Advice(db, released.current),
         handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
         followers=(
-            ScreeningFollower(db, released.current, raise_alerts),
+            ScreeningFollower(db, released.current, _hand_on),
             IndexFollower(db, index),
             *(
                 NotesFollower(db, index, name, partial(_read_notes, source.touched_after))

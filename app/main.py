@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import app.access.api
+import app.advice.api
 import app.archive.api
 import app.capture.api
 import app.oversight.api
@@ -13,7 +14,7 @@ import app.screening.api
 import app.search.api
 from app import __version__, health, worker
 from app.access.api import Gate
-from app.bootstrap import Services, findings_of
+from app.bootstrap import Services, findings_of, warnings_of
 from app.capture.envelope import content_of
 from app.foundation import http, metrics
 from app.foundation.errors import BadInput
@@ -73,7 +74,8 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.capture.api.routes(services.capture, db, gate),
         app.search.api.routes(db, services.index, findings_of, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
-        app.oversight.api.routes(db, gate),
+        app.oversight.api.routes(db, warnings_of, gate),
+        app.advice.api.routes(services.advice, gate),
         app.screening.api.routes(services.lexicons, gate),
     ):
         router.include_router(routes)

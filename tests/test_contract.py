@@ -683,4 +683,6 @@ def test_this_file_knows_every_documented_route_that_exists(running: Running) ->
         "GET /alerts",
         "GET /alerts/{name}",
         "POST /alerts/{name}/{step}",
+        "POST /check",
+        "POST /check/{name}/decision",
     }

@@ -38,6 +38,7 @@ class Action(StrEnum):
     SEE_LEXICONS = "see_lexicons"  # versions of the word lists, their files and back-tests
     MANAGE_LEXICONS = "manage_lexicons"  # draft, back-test, release what a second person approved
     APPROVE_LEXICON = "approve_lexicon"
+    MANAGE_OVERSIGHT = "manage_oversight"  # what a check says, who is told of alerts and by when
 
 
 class Role(StrEnum):
@@ -78,6 +79,7 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
             Action.SEE_LEXICONS,
             Action.MANAGE_LEXICONS,
             Action.APPROVE_LEXICON,
+            Action.MANAGE_OVERSIGHT,
         }
     ),
     Role.SUPERVISOR: frozenset(
@@ -140,6 +142,7 @@ SCOPE_ACTIONS: dict[TokenScope, frozenset[Action]] = {
             Action.OPERATE,
             Action.SEE_LEXICONS,
             Action.MANAGE_LEXICONS,
+            Action.MANAGE_OVERSIGHT,
         }
     ),
 }

@@ -54,6 +54,8 @@ class Event(StrEnum):
     ALERT_LIST = "oversight:alert:list"
     ALERT_OPEN = "oversight:alert:open"
     ALERT_STEP = "oversight:alert:step"
+    CHECK_DECIDE = "advice:check:decide"
+    CHECK_POLICY = "advice:policy:set"
     REBUILD_RUN = "foundation:follower:rebuild"
     KEY_CREATE = "foundation:key:create"
     KEY_ROTATE = "foundation:key:rotate"

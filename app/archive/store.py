@@ -5,7 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from app.access import Scope
 from app.archive.domain import Action, ConversationKind, Direction, Party, PartyType
@@ -161,6 +172,48 @@ def windows(connection: Connection, spans: Mapping[int, tuple[int, int]]) -> lis
         for message in _read(connection, query):
             found.setdefault(message.conversation_id, []).append(message)
     return list(found.values())
+
+
+def find_conversation(
+    connection: Connection, corp_id: int, room: str | None, parties: Sequence[tuple[str, str]]
+) -> int | None:
+    """The number of a group by its id, or of the single chat between exactly these parties; None when it is new."""
+    if room is not None:
+        query = select(Conversation.id).where(
+            Conversation.corp_id == corp_id, Conversation.external_id == room
+        )
+        return connection.execute(query).scalar()
+    between = sorted(set(parties))  # clients first: few audiences hold one
+    each = [
+        and_(AudienceParty.party_type == kind, AudienceParty.party_id == name)
+        for kind, name in between
+    ]
+    candidates = select(AudienceParty.audience_id).where(each[0])
+    sizes = (
+        select(AudienceParty.audience_id)
+        .where(AudienceParty.audience_id.in_(candidates))
+        .group_by(AudienceParty.audience_id)
+        .having(func.count() == len(each), func.sum(case((or_(*each), 1), else_=0)) == len(each))
+    )
+    place = (
+        select(Record.conversation_id)
+        .join(Conversation, Conversation.id == Record.conversation_id)
+        .where(
+            Record.audience_id.in_(sizes),
+            Record.corp_id == corp_id,
+            Conversation.kind == ConversationKind.SINGLE,
+        )
+        .order_by(Record.id.desc())
+        .limit(1)
+    )
+    return connection.execute(place).scalar()
+
+
+def latest_of(connection: Connection, conversation: int, scope: Scope, limit: int) -> list[Message]:
+    """The last messages of a conversation that the scope may see, oldest first."""
+    seen = and_(Record.conversation_id == conversation, visible(connection, scope))
+    query = _messages().where(seen).order_by(Record.counter.desc()).limit(limit)
+    return [*reversed(_read(connection, query))]
 
 
 def conversation_named(connection: Connection, name: str) -> int | None:

@@ -1,6 +1,6 @@
 """Alerts for those who supervise. Lists and openings are audited before the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -50,6 +50,16 @@ class ReasonOut(BaseModel):
     suggestion: str
 
 
+class WarningOut(BaseModel):
+    """That the sender had been warned before he sent it, and what he said to that."""
+
+    check_id: str
+    outcome: str
+    at: datetime
+    decision: str | None
+    reason: str
+
+
 class AlertOut(BaseModel):
     """An alert with the message it is about and the reasons."""
 
@@ -64,6 +74,7 @@ class AlertOut(BaseModel):
     changed_at: datetime
     message: MessageOut
     reasons: list[ReasonOut]
+    warnings: list[WarningOut]
 
 
 class OneAlert(AlertOut):
@@ -86,11 +97,12 @@ class StepIn(BaseModel):
     disposition: Disposition | None = None
 
 
+WarningsOf = Callable[[Connection, Sequence[int]], dict[int, list[WarningOut]]]
 AlertName = Annotated[str, Path(max_length=64)]
 HumanStep = Literal["claim", "release", "comment", "resolve", "escalate", "reopen"]
 
 
-def routes(db: Database, gate: Gate) -> APIRouter:
+def routes(db: Database, warnings_of: WarningsOf, gate: Gate) -> APIRouter:
     """Routes of the oversight room."""
     router = APIRouter(prefix="/alerts", tags=["预警"])
 
@@ -114,7 +126,7 @@ def routes(db: Database, gate: Gate) -> APIRouter:
             record(connection, Event.ALERT_LIST, caller)
         with db.read() as connection:
             rows = store.read_page(connection, wanted, caller.scope, before=before, limit=limit + 1)
-            items = _alerts(connection, rows[:limit], caller)
+            items = _alerts(connection, rows[:limit], caller, warnings_of)
         more = paging.encode(rows[limit - 1].number, of=wanted) if len(rows) > limit else None
         return AlertPage(items=items, next=more)
 
@@ -125,7 +137,8 @@ def routes(db: Database, gate: Gate) -> APIRouter:
         with db.write() as connection:
             record(connection, Event.ALERT_OPEN, caller, name)
         with db.read() as connection:
-            return _one(connection, store.read_one(connection, name, caller.scope), caller)
+            found = store.read_one(connection, name, caller.scope)
+            return _one(connection, found, caller, warnings_of)
 
     @router.post("/{name}/{step}", summary="处理一条预警")
     def step_alert(
@@ -147,13 +160,16 @@ def routes(db: Database, gate: Gate) -> APIRouter:
             )
             record(connection, Event.ALERT_STEP, caller, name, step=step, state=changed.state)
         with db.read() as connection:
-            return _one(connection, changed, caller)
+            return _one(connection, changed, caller, warnings_of)
 
     return router
 
 
 def _alerts(
-    connection: Connection, rows: Sequence[store.AlertRow], caller: Caller
+    connection: Connection,
+    rows: Sequence[store.AlertRow],
+    caller: Caller,
+    warnings_of: WarningsOf,
 ) -> list[AlertOut]:
     records = [row.record_id for row in rows]
     places = [position_of(number) for number in records]
@@ -161,6 +177,7 @@ def _alerts(
         (each.corp_id, each.seq): each for each in read_many(connection, places, caller.scope)
     }
     recalls = recalled_by(connection, list(messages.values()))
+    warnings = warnings_of(connection, records)
     reasons: dict[int, list[Found]] = {}
     for finding in of_records(connection, records):
         reasons.setdefault(finding.record, []).append(finding)
@@ -169,14 +186,17 @@ def _alerts(
             **_plain(row),
             message=MessageOut(**shown(messages[place], recalls)),
             reasons=[_reason(each) for each in reasons.get(row.record_id, ())],
+            warnings=warnings.get(row.record_id, []),
         )
         for row, place in zip(rows, places, strict=True)
         if place in messages
     ]
 
 
-def _one(connection: Connection, row: store.AlertRow, caller: Caller) -> OneAlert:
-    found = _alerts(connection, [row], caller)
+def _one(
+    connection: Connection, row: store.AlertRow, caller: Caller, warnings_of: WarningsOf
+) -> OneAlert:
+    found = _alerts(connection, [row], caller, warnings_of)
     if not found:
         raise store.AlertNotFound
     steps = [StepOut(**each._asdict()) for each in store.history(connection, row)]

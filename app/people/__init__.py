@@ -8,12 +8,14 @@ because the scope is part of the query.
 from app.people.domain import KnownPeople, PartyRow, fold_userid
 from app.people.service import People
 from app.people.store import (
+    ancestors,
     corp_codes,
     corp_ids,
     departments_at,
     departments_named,
     employee_id,
     employee_key,
+    known_corp,
     memberships_of,
     names,
     note_parties,
@@ -27,6 +29,7 @@ __all__ = [
     "KnownPeople",
     "PartyRow",
     "People",
+    "ancestors",
     "corp_codes",
     "corp_ids",
     "departments_at",
@@ -34,6 +37,7 @@ __all__ = [
     "employee_id",
     "employee_key",
     "fold_userid",
+    "known_corp",
     "memberships_of",
     "names",
     "note_parties",

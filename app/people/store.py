@@ -211,3 +211,14 @@ def subtree_query(departments: Iterable[int]) -> Select[int]:
     )
     below = select(Department.id).join(tree, Department.parent_id == tree.c.id)
     return select(tree.union(below).c.id)  # UNION, so that a cycle would end too
+
+
+def ancestors(connection: Connection, department: int) -> list[int]:
+    """A department and everything above it, from itself upward; a cycle ends."""
+    line: list[int] = []
+    place: int | None = department
+    while place is not None and place not in line:
+        line.append(place)
+        query = select(Department.parent_id).where(Department.id == place)
+        place = connection.execute(query).scalar()
+    return line
