@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
 
@@ -16,15 +16,17 @@ from app.advice.service import Advice, match_warned
 from app.advice.store import warned
 from app.archive.append import Door
 from app.archive.models import position_of
-from app.archive.store import tails
+from app.archive.store import recalled_among, recalled_within, tails
 from app.capture.receive import Capture
 from app.foundation import jobs, schema
 from app.foundation.blobs import BlobStore
 from app.foundation.database import Database, hold_folder
+from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Follower
 from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
 from app.oversight import store as alerts
+from app.oversight.alerts import TOPIC as ALERTS
 from app.oversight.alerts import raise_alerts
 from app.oversight.api import WarningOut
 from app.people import People, corp_codes
@@ -42,16 +44,50 @@ _PACKAGE = Path(__file__).resolve().parent
 _WORDLISTS = (_PACKAGE / "_wordlists", _PACKAGE.parent / "wordlists")  # in a wheel, in a checkout
 
 
-class Source(NamedTuple):
-    """What the index learns about messages after they came; numbered on its own."""
+NOTES_BATCH = 1_000  # numbers of one step
 
-    last_id: Callable[[Connection], int]
-    touched_after: Callable[[Connection, int, int, int], list[tuple[int, int]]]
+Touched: TypeAlias = tuple[list[int], int]  # records, and the number that they reach
+
+
+class Source(NamedTuple):
+    """What the index learns about messages after they came; numbered on its own.
+
+    `ends` are the last numbers by corp, `touched(connection, corp_id, after, end)` the records of the next ones,
+    `topic` rings when there are more.
+    """
+
+    ends: Callable[[Connection], dict[int, int]]
+    touched: Callable[[Connection, int, int, int], Touched]
+    topic: str
+
+
+def _numbered(
+    last_id: Callable[[Connection], int],
+    touched_after: Callable[[Connection, int, int, int], list[tuple[int, int]]],
+) -> Source:
+    """Numbers that all corps share, so that most steps of a corp find nothing."""
+
+    def ends(connection: Connection) -> dict[int, int]:
+        return dict.fromkeys(corp_codes(connection), last_id(connection))
+
+    def touched(connection: Connection, corp_id: int, after: int, end: int) -> Touched:
+        found = touched_after(connection, corp_id, after, NOTES_BATCH)
+        last = found[-1][0] if found else end
+        reached = last if len(found) == NOTES_BATCH else max(last, end)
+        return [record for _, record in found], reached
+
+    return Source(ends, touched, ALERTS)
+
+
+def _recalled(connection: Connection, corp_id: int, after: int, end: int) -> Touched:
+    reached = min(end, after + NOTES_BATCH)
+    return recalled_within(connection, corp_id, after, reached), reached
 
 
 NOTES = {
-    "findings": Source(screening.last_id, screening.touched_after),
-    "alerts": Source(alerts.last_id, alerts.touched_after),
+    "findings": _numbered(screening.last_id, screening.touched_after),
+    "alerts": _numbered(alerts.last_id, alerts.touched_after),
+    "recalls": Source(tails, _recalled, RECORDS),
 }
 
 
@@ -85,7 +121,7 @@ class Services:
         if source is None:
             return self.tails()
         with self.db.read() as connection:
-            return dict.fromkeys(corp_codes(connection), source.last_id(connection))
+            return source.ends(connection)
 
 
 @contextmanager
@@ -160,7 +196,7 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
             ScreeningFollower(db, released.current, _hand_on),
             IndexFollower(db, index),
             *(
-                NotesFollower(db, index, name, partial(_read_notes, source.touched_after))
+                NotesFollower(db, index, name, partial(_read_notes, source.touched))
                 for name, source in NOTES.items()
             ),
         ),
@@ -175,15 +211,15 @@ def _holder(data: Path) -> str:
 
 
 def _read_notes(
-    touched_after: Callable[[Connection, int, int, int], list[tuple[int, int]]],
+    touched: Callable[[Connection, int, int, int], Touched],
     connection: Connection,
     corp_id: int,
     after: int,
-    limit: int,
-) -> list[tuple[int, Note]]:
-    """What touched a message, by number, and all that can be searched for of the message now."""
-    touched = touched_after(connection, corp_id, after, limit)
-    records = {record for _, record in touched}
+    end: int,
+) -> tuple[list[Note], int]:
+    """The messages touched next, with all that changes about them as it stands, and the number reached."""
+    found, reached = touched(connection, corp_id, after, end)
+    records = set(found)
     states = {
         record: alert.state for record, alert in alerts.of_records(connection, records).items()
     }
@@ -191,7 +227,9 @@ def _read_notes(
     for finding in screening.of_records(connection, records):
         state = states.get(finding.record, "") if finding.outcome is Outcome.VIOLATION else ""
         hits[finding.record].add(Hit(finding.category, finding.severity, state))
-    notes = {
-        record: Note(position_of(record)[1], tuple(sorted(found))) for record, found in hits.items()
-    }
-    return [(number, notes[record]) for number, record in touched]
+    taken_back = recalled_among(connection, records)
+    notes = [
+        Note(position_of(record)[1], tuple(sorted(found)), record in taken_back)
+        for record, found in hits.items()
+    ]
+    return notes, reached

@@ -9,7 +9,6 @@ from app.bootstrap import NOTES, Services
 from app.foundation import followers, jobs, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
-from app.oversight.alerts import TOPIC as ALERTS
 from app.screening.releases import Keeper
 
 
@@ -38,7 +37,7 @@ def at_work(services: Services) -> Generator[Staff]:
             lambda follower=follower: services.tails_of(follower),  # type: ignore[misc]
             holder=services.holder,
             is_busy=services.door.is_busy,
-            topic=ALERTS if follower.name in NOTES else RECORDS,
+            topic=NOTES[follower.name].topic if follower.name in NOTES else RECORDS,
             turn=turn,
         )
         for follower in services.followers

@@ -17,6 +17,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.orm import aliased
 
 from app.access import Scope
 from app.archive.domain import Action, ConversationKind, Direction, Party, PartyType
@@ -245,6 +246,44 @@ def recalled_by(
             corp_id, seq = position_of(row.id)
             found.setdefault((corp_id, row.source, row.recalls), (corp_id, seq))
     return found
+
+
+def recalled_within(connection: Connection, corp_id: int, after: int, end: int) -> list[int]:
+    """Records of a corp that are known to be recalled since the numbers (after, end] came; for followers.
+
+    Those that one of them recalls, and those of them that an earlier one recalled ahead of its time.
+    """
+    newer = Record.id > record_id(corp_id, after), Record.id <= record_id(corp_id, end)
+    target = aliased(Record)
+    recalled = (
+        select(target.id)
+        .join_from(Record, target, _recalls(Record, target))
+        .where(*newer, Record.recalls.is_not(None))
+    )
+    found = set(connection.execute(recalled).scalars())
+    recall = aliased(Record)
+    query = select(Record.id).where(*newer, exists().where(_recalls(recall, Record)))
+    return sorted(found | set(connection.execute(query).scalars()))
+
+
+def recalled_among(connection: Connection, records: Iterable[int]) -> set[int]:
+    """Which of the records were recalled; for followers."""
+    recall = aliased(Record)
+    found: set[int] = set()
+    for part in chunks(list(records), _SPANS):
+        query = select(Record.id).where(
+            Record.id.in_(part), exists().where(_recalls(recall, Record))
+        )
+        found |= set(connection.execute(query).scalars())
+    return found
+
+
+def _recalls(recall: Any, target: Any) -> ColumnElement[bool]:
+    return and_(
+        recall.corp_id == target.corp_id,
+        recall.recalls == target.source_msg_id,
+        recall.source == target.source,
+    )
 
 
 def audience_of(

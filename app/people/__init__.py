@@ -9,9 +9,11 @@ from app.people.domain import KnownPeople, PartyRow, fold_userid
 from app.people.service import People
 from app.people.store import (
     ancestors,
+    called,
     corp_codes,
     corp_ids,
     departments_at,
+    departments_called,
     departments_named,
     employee_id,
     employee_key,
@@ -30,9 +32,11 @@ __all__ = [
     "PartyRow",
     "People",
     "ancestors",
+    "called",
     "corp_codes",
     "corp_ids",
     "departments_at",
+    "departments_called",
     "departments_named",
     "employee_id",
     "employee_key",

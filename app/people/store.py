@@ -182,6 +182,25 @@ def departments_named(connection: Connection, names: Iterable[str]) -> frozenset
     return frozenset(connection.execute(query).scalars())
 
 
+def departments_called(connection: Connection, word: str) -> frozenset[int]:
+    """The rows of departments of this name, number or code."""
+    query = select(Department.id).where(Department.name == word)
+    found = frozenset(connection.execute(query).scalars())
+    return found | departments_named(connection, [word])
+
+
+def called(connection: Connection, word: str) -> list[tuple[str, str]]:
+    """Type and id of the employees and clients with this id or this very name."""
+    employees = select(Employee.userid).where(
+        or_(Employee.userid == fold_userid(word), Employee.name == word)
+    )
+    clients = select(Client.external_id).where(or_(Client.external_id == word, Client.name == word))
+    return [
+        *((EMPLOYEE, userid) for userid in connection.execute(employees).scalars()),
+        *((CLIENT, name) for name in connection.execute(clients).scalars()),
+    ]
+
+
 def subtree(connection: Connection, departments: Iterable[int]) -> frozenset[int]:
     """These departments with everything below them; unknown ones are left out."""
     return frozenset(connection.execute(subtree_query(departments)).scalars())

@@ -4,7 +4,7 @@ One meaning of "contains" for every engine (`tokens`), one query language (`quer
 the searcher's scope inside (`filters`). The index is derived from the log and can be dropped at any time.
 """
 
-from app.search.domain import BadCursor, Document, Hit, NeedsRebuild, Note, Page, Row
+from app.search.domain import BadCursor, Document, Facets, Hit, NeedsRebuild, Note, Page, Row
 from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters
 from app.search.query import BadQuery, Query, matches, parse, phrases
@@ -15,6 +15,7 @@ __all__ = [
     "BadQuery",
     "Document",
     "EmbeddedIndex",
+    "Facets",
     "Filters",
     "Hit",
     "NeedsRebuild",

@@ -1,11 +1,14 @@
 """The words of the index: what goes in, what comes out, how a message is numbered in time. Pure data."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from app.foundation.errors import BadInput, Unavailable
 
 MAX_ROWS = 1000  # on one page
 CAP = 10_000  # a capped total stops counting here
+FACET_CAP = 200_000  # facets look at so many of the newest messages
+FACET_ROWS = 50  # advisers in a facet
 
 EPOCH_MS = 1_577_836_800_000  # 2020-01-01 UTC
 SLOT_BITS = 22  # four million messages in one millisecond
@@ -37,7 +40,8 @@ class Document(NamedTuple):
     """One message as the index knows it.
 
     `sent_at` is in Unix milliseconds; times outside 1950 to 2089 count as the nearest of the two.
-    `employees`, `clients` and `departments` are everybody who took part and where they belonged then.
+    `employees`, `clients` and `departments` are everybody who took part and where they belonged then; `sender`
+    and `recipients` are party keys.
     """
 
     seq: int
@@ -49,6 +53,14 @@ class Document(NamedTuple):
     clients: tuple[str, ...]
     departments: tuple[int, ...]
     text: str
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    has_media: bool = False
+
+
+def party_key(kind: str, identifier: str) -> str:
+    """How a party is named where employees and clients stand side by side."""
+    return f"{kind}:{identifier}"
 
 
 class Hit(NamedTuple):
@@ -60,10 +72,14 @@ class Hit(NamedTuple):
 
 
 class Note(NamedTuple):
-    """All present findings of one message; replaces what was noted before. It may precede its message."""
+    """All that changes about one message; replaces what was noted before. It may precede its message.
+
+    Its present findings, and whether it was taken back.
+    """
 
     seq: int
     hits: tuple[Hit, ...]
+    recalled: bool = False
 
 
 class Row(NamedTuple):
@@ -81,6 +97,24 @@ class Page(NamedTuple):
     total: int
     relation: Relation
     next: str | None
+
+
+class Facets(NamedTuple):
+    """How many of the messages found belong to whom, where and when; those with several count for each.
+
+    Counted over the newest `FACET_CAP` at most: `counted` of them, "gte" when there are more. `advisers` holds the
+    `FACET_ROWS` most frequent; `months` are `YYYY-MM` in the zone asked for, in order.
+    """
+
+    advisers: Mapping[str, int]
+    departments: Mapping[int, int]
+    categories: Mapping[str, int]
+    months: Mapping[str, int]
+    counted: int
+    relation: Relation
+
+
+NO_FACETS = Facets({}, {}, {}, {}, 0, "eq")
 
 
 def first_rid(sent_at: int) -> int:

@@ -12,13 +12,23 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from datetime import tzinfo
 from pathlib import Path
 
 import apsw
 
 from app.foundation.errors import Unavailable
-from app.search import cursors, fts, statements
-from app.search.domain import MAX_ROWS, Count, Document, NeedsRebuild, Note, Page
+from app.search import cursors, facets, fts, statements
+from app.search.domain import (
+    MAX_ROWS,
+    NO_FACETS,
+    Count,
+    Document,
+    Facets,
+    NeedsRebuild,
+    Note,
+    Page,
+)
 from app.search.filters import Filters
 from app.search.query import Query
 from app.search.statements import MESSAGES
@@ -116,6 +126,14 @@ class EmbeddedIndex:
             total, relation = statements.total(connection, match, filters, count)
         more = cursors.encode(search, rows[limit - 1].rid) if len(rows) > limit else None
         return Page(tuple(rows[:limit]), total, relation, more)
+
+    def facets(self, query: Query | None, filters: Filters, zone: tzinfo) -> Facets:
+        """What a search finds, counted by adviser, department, category and month of `zone`."""
+        if filters.sees_nothing():
+            return NO_FACETS
+        with self._reading() as connection:
+            match = fts.expression(query, filters, statements.corps(connection))
+            return facets.count(connection, match, filters, zone)
 
     def check(self) -> tuple[str, ...]:
         """What is wrong with the file, in words; empty when it is sound. Reads all of it."""

@@ -18,7 +18,8 @@ class Filters:
     """Every field narrows further; an empty tuple or None does not narrow.
 
     Within a tuple any value will do. `since` (included) and `until` (excluded) are Unix milliseconds.
-    `categories`, `severities` and `states` must be met by one and the same finding of the message.
+    `categories`, `severities` and `states` must be met by one and the same finding of the message. `departments` are
+    those that an employee in the message belonged to when it was sent.
 
     `visible` is the searcher's scope, None for everything. Engines compile it into the query, so that totals keep
     the secret too.
@@ -36,6 +37,8 @@ class Filters:
     categories: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    has_media: bool | None = None
+    recalled: bool | None = None
     order: Order = "newest"
     visible: Visible | None = None
 
@@ -45,7 +48,15 @@ class Filters:
 
     def narrowing(self) -> bool:
         """Whether the searcher asked for anything besides a corp, an order and the scope."""
-        chosen = (self.conversation, self.direction, self.kind, self.since, self.until)
+        chosen = (
+            self.conversation,
+            self.direction,
+            self.kind,
+            self.since,
+            self.until,
+            self.has_media,
+            self.recalled,
+        )
         listed = (self.advisers, self.clients, self.departments)
         return self.by_finding() or any(listed) or any(value is not None for value in chosen)
 

@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.archive.domain import PartyType
+from app.archive.domain import Party, PartyType
 from app.archive.store import Message, read_log
 from app.foundation.clock import to_ms
 from app.foundation.database import Database
 from app.people import memberships_of
-from app.search.domain import Document, Note
+from app.search.domain import Document, Note, party_key
 from app.search.embedded import EmbeddedIndex
 
 BATCH = 1_000  # records of one step
 Memberships = Mapping[str, Sequence[tuple[int, int, int | None]]]
-ReadNotes = Callable[[Connection, int, int, int], list[tuple[int, Note]]]
+ReadNotes = Callable[[Connection, int, int, int], tuple[list[Note], int]]
 
 
 class IndexFollower:
@@ -49,8 +49,8 @@ class IndexFollower:
 class NotesFollower:
     """Follows findings, or whatever `read_notes` reads, by their own numbers.
 
-    `read_notes(connection, corp_id, after, limit)` gives, in order of number, what touched a message and all the
-    message's present notes. Numbers are shared by all corps, so most steps of a corp find nothing.
+    `read_notes(connection, corp_id, after, end)` gives the present notes of the messages touched by some of the
+    numbers in (after, end], and the number that this reaches.
     """
 
     is_shared = False
@@ -68,10 +68,7 @@ class NotesFollower:
     def step(self, corp_id: int, after: int, end: int) -> int:
         """Note the next batch."""
         with self._db.read() as connection:
-            touched = self._read_notes(connection, corp_id, after, BATCH)
-        last = touched[-1][0] if touched else end
-        reached = last if len(touched) == BATCH else max(last, end)
-        notes = [note for _, note in touched]
+            notes, reached = self._read_notes(connection, corp_id, after, end)
         self._index.annotate(corp_id, notes, stream=self.name, after=after, upto=reached)
         return reached
 
@@ -99,7 +96,14 @@ def document_of(message: Message, memberships: Memberships) -> Document:
         tuple(_ids(message, PartyType.CLIENT)),
         tuple(sorted(departments)),
         message.text,
+        _key(message.sender),
+        tuple(sorted({_key(party) for party in message.recipients})),
+        message.has_media,
     )
+
+
+def _key(party: Party) -> str:
+    return party_key(party.type, party.id)
 
 
 def _ids(message: Message, kind: PartyType) -> list[str]:

@@ -12,9 +12,19 @@ from typing import NamedTuple
 from app.search import tokens
 from app.search.domain import Document
 from app.search.filters import Filters
-from app.search.query import And, Not, Or, Query, Term
+from app.search.tree import And, Field, FieldName, Near, Not, Or, Query, Term
 
 CORP, EMPLOYEE, CLIENT, DEPARTMENT, CONVERSATION, DIRECTION, KIND = "pecdvrk"
+SENDER, RECIPIENT, MEDIA = "stm"
+FIELDS: dict[FieldName, str] = {
+    "from": SENDER,
+    "to": RECIPIENT,
+    "adviser": EMPLOYEE,
+    "client": CLIENT,
+    "department": DEPARTMENT,
+    "kind": KIND,
+}
+FEW = 8  # values; FTS5 walks the list of every one for every message, a longer list is looked up instead
 
 
 def tag(kind: str, value: object) -> str:
@@ -32,6 +42,9 @@ def tags_of(corp_id: int, document: Document) -> str:
         *(tag(EMPLOYEE, employee) for employee in document.employees),
         *(tag(CLIENT, client) for client in document.clients),
         *(tag(DEPARTMENT, department) for department in document.departments),
+        *([tag(SENDER, document.sender)] if document.sender else ()),
+        *(tag(RECIPIENT, recipient) for recipient in document.recipients),
+        *([tag(MEDIA, 1)] if document.has_media else ()),
     ]
     return " ".join(dict.fromkeys(words))
 
@@ -44,13 +57,15 @@ class _Part(NamedTuple):
 
 
 def expression(tree: Query | None, filters: Filters, corp_ids: Collection[int]) -> str | None:
-    """The whole search but time and findings; None if that leaves every message in.
+    """The whole search but time, notes and long lists (`is_long`); None if that leaves every message in.
 
     `corp_ids` are the corps that the index holds: a filter that names all of them costs nothing.
     """
     parts = [] if tree is None else [_part(tree)]  # the rarest first, FTS5 keeps the order
     tagged = [*_narrowed(filters), *_scoped(filters), *_corps(filters, corp_ids)]
     parts += [_Part(negated=False, text=text) for text in tagged]
+    if filters.has_media is not None:
+        parts.append(_Part(negated=not filters.has_media, text=any_of(MEDIA, [1])))
     if not parts:
         return None
     whole = _both(parts)
@@ -73,7 +88,16 @@ def _narrowed(filters: Filters) -> list[str]:
         (DIRECTION, _given(filters.direction)),
         (KIND, _given(filters.kind)),
     )
-    return [any_of(kind, values) for kind, values in lists if values]
+    return [
+        any_of(kind, values)
+        for kind, values in lists
+        if values and not (kind in (EMPLOYEE, DEPARTMENT) and is_long(values))
+    ]
+
+
+def is_long(values: Collection[object]) -> bool:
+    """Whether a list of advisers or departments is left to `statements`."""
+    return len(values) > FEW
 
 
 def _given(value: object) -> tuple[object, ...]:
@@ -82,7 +106,7 @@ def _given(value: object) -> tuple[object, ...]:
 
 def _scoped(filters: Filters) -> list[str]:
     visible = filters.visible
-    if visible is None:
+    if visible is None or is_long(visible.departments):
         return []
     sides = [any_of(DEPARTMENT, sorted(visible.departments))]
     if visible.employee is not None:  # ids are unique within a corp only
@@ -101,6 +125,12 @@ def _part(tree: Query) -> _Part:
     match tree:
         case Term(text):
             return _Part(negated=False, text=_phrase(text))
+        case Near(one, other, distance):
+            # A phrase of pairs is one shorter than its characters.
+            text = f"NEAR({_phrase(one)} {_phrase(other)}, {distance + 1})"
+            return _Part(negated=False, text=text)
+        case Field(name, values):
+            return _Part(negated=False, text=any_of(FIELDS[name], values))
         case Not(child):
             part = _part(child)
             return _Part(not part.negated, part.text)

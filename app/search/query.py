@@ -1,26 +1,61 @@
-"""The language people search in, read into a small immutable tree.
+"""The language people search in, read into the tree of `tree`.
 
     保本 收益        both, anywhere in the message
     "保本 保息"      the words with the space between them; "" inside stands for one quotation mark
     -风险           not this
     保本 | 保息      either
     (保本 | 保息) 承诺
+    near(收益 保证, 10)   both with at most so many characters between; 10 when no number is given
+    from:何屿 to:wmA1    who said it to whom; also adviser: client: department: kind:
 
-Full-width operators and Chinese quotation marks count like the half-width ones. Everything else is taken
-literally. A word in the tree is already in the form of `tokens.norm`; a word matches a message exactly when
-it is a substring of the message's normal form. No operator binds looser than `|`, none tighter than `-`.
+Full-width operators and Chinese quotation marks count like the half-width ones, and every name has a Chinese one
+(`邻近(…)`, `发送人:`). Everything else is taken literally. No operator binds looser than `|`, none tighter than `-`.
+Words are folded to the form of `tokens.norm`; with `literal` they stay as typed, and field terms may then only stand
+beside everything else.
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, NoReturn, TypeAlias
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple, NoReturn
 
 from app.foundation.errors import BadInput
 from app.search import tokens
+from app.search.tree import (
+    And,
+    Field,
+    FieldName,
+    Near,
+    Not,
+    Or,
+    Query,
+    Term,
+    matches,
+    phrases,
+)
 
-MAX_QUERY = 1000  # characters
+MAX_QUERY = 10_000  # characters
 MAX_TERM = 64  # characters
-MAX_TERMS = 8
+MAX_TERMS = 64
 MAX_NESTING = 8  # parentheses within parentheses
+MAX_DISTANCE = 100  # characters between two words
+DISTANCE = 10  # unless given
+LEAST_NEAR = 2  # characters of a word in near()
+
+FIELDS: Final[dict[str, FieldName]] = {
+    "from": "from",
+    "发送人": "from",
+    "to": "to",
+    "接收人": "to",
+    "adviser": "adviser",
+    "员工": "adviser",
+    "client": "client",
+    "客户": "client",
+    "department": "department",
+    "部门": "department",
+    "kind": "kind",
+    "类型": "kind",
+}
+NEARS: Final = frozenset({"near", "邻近"})
 
 
 class BadQuery(BadInput):
@@ -33,79 +68,84 @@ class BadQuery(BadInput):
         super().__init__(f"第 {at + 1} 个字符处：{advice}", position=at)
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """These characters in a row; `text` is normalised and never empty."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """Whatever the child does not match."""
-
-    child: "Query"
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """All of at least two."""
-
-    children: tuple["Query", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Any of at least two."""
-
-    children: tuple["Query", ...]
-
-
-Query: TypeAlias = Term | Not | And | Or
-
-
-def parse(text: str) -> Query | None:
+def parse(text: str, *, literal: bool = False) -> Query | None:
     """Read a query; None when there is nothing in it but blanks. Raises `BadQuery`."""
     if len(text) > MAX_QUERY:
         raise BadQuery(MAX_QUERY, f"检索语句最多 {MAX_QUERY} 个字符，请缩短")
-    words = _split(text)
-    return _Reader(words).read() if words else None
+    words = _split(text, literal=literal)
+    tree = _Reader(words).read() if words else None
+    if literal and tree is not None:
+        _refuse_inner_fields(tree)
+    return tree
 
 
-def matches(tree: Query, normed_text: str) -> bool:
-    """Whether a text in the form of `tokens.norm` answers the query; engines must agree with this."""
+def resolve(tree: Query, look: Callable[[Field], tuple[str, ...]]) -> Query:
+    """The tree with what every field term stands for in place of the word typed; `look` may raise `BadQuery`."""
     match tree:
-        case Term(text):
-            return text in normed_text
+        case Field():
+            return replace(tree, values=look(tree))
         case Not(child):
-            return not matches(child, normed_text)
+            return Not(resolve(child, look))
         case And(children):
-            return all(matches(child, normed_text) for child in children)
+            return And(tuple(resolve(child, look) for child in children))
         case Or(children):
-            return any(matches(child, normed_text) for child in children)
+            return Or(tuple(resolve(child, look) for child in children))
+        case Term() | Near():
+            return tree
 
 
-def phrases(tree: Query) -> tuple[str, ...]:
-    """The words to mark in a message that was found, in the order written; negated ones are left out."""
-    return tuple(dict.fromkeys(_wanted(tree, wanted=True)))
-
-
-def _wanted(tree: Query, *, wanted: bool) -> list[str]:
+def candidates(tree: Query) -> Query | None:
+    """What every message that answers a literal query answers too, in the folded form; None for any message."""
     match tree:
         case Term(text):
-            return [text] if wanted else []
+            return Term(tokens.norm(text)) if tokens.norm(text) else None
+        case Near(one, other, distance):
+            return Near(tokens.norm(one), tokens.norm(other), distance)
+        case Field() | Not(Field()):
+            return tree
+        case Not():
+            return None
+        case And(children):
+            kept = [each for child in children if (each := candidates(child)) is not None]
+            return And(tuple(kept)) if len(kept) > 1 else next(iter(kept), None)
+        case Or(children):
+            every = [candidates(child) for child in children]
+            known = [each for each in every if each is not None]
+            return Or(tuple(known)) if len(known) == len(every) else None
+
+
+def _refuse_inner_fields(tree: Query) -> None:
+    beside = tree.children if isinstance(tree, And) else (tree,)
+    for child in beside:
+        inner = [] if isinstance(child, Field | Not) and _is_field(child) else _fields(child)
+        for each in inner:
+            raise BadQuery(
+                each.at, "原样检索时，人员、部门和类型条件不能放在竖线或括号里，请与其他条件并列"
+            )
+
+
+def _is_field(tree: Field | Not) -> bool:
+    return isinstance(tree, Field) or isinstance(tree.child, Field)
+
+
+def _fields(tree: Query) -> list[Field]:
+    match tree:
+        case Field():
+            return [tree]
         case Not(child):
-            return _wanted(child, wanted=not wanted)
+            return _fields(child)
         case And(children) | Or(children):
-            return [text for child in children for text in _wanted(child, wanted=wanted)]
+            return [each for child in children for each in _fields(child)]
+        case Term() | Near():
+            return []
 
 
 class _Word(NamedTuple):
-    """A piece of the query; `at` is where it starts in what the user typed."""
+    """A piece of the query; `at` is where it starts in what the user typed, `node` what an operand says."""
 
     kind: Literal["term", "(", ")", "|", "-"]
-    text: str
     at: int
+    node: Query | None = None
 
 
 class _Char(NamedTuple):
@@ -118,65 +158,129 @@ _CLOSING = {'"': '"', "“": "”"}  # the full-width mark is folded to the firs
 _OPERATORS: dict[str, Literal["(", ")", "|"]] = {"(": "(", ")": ")", "|": "|"}
 
 
-def _split(text: str) -> list[_Word]:
+def _split(text: str, *, literal: bool) -> list[_Word]:
     folded = [_Char(tokens.norm(raw), raw, at) for at, raw in enumerate(text)]
-    chars = [char for char in folded if char.folded]  # invisible characters say nothing
-    words: list[_Word] = []
-    here = 0
-    while here < len(chars):
-        if chars[here].folded == " ":
-            here += 1
-            continue
-        word, here = _next_word(chars, here)
-        words.append(word)
-    return words
+    # Invisible characters say nothing, unless they are looked for.
+    chars = folded if literal else [char for char in folded if char.folded]
+    return _Splitter(chars, literal=literal).words()
 
 
-def _next_word(chars: list[_Char], here: int) -> tuple[_Word, int]:
-    first = chars[here]
-    if first.folded in _CLOSING:
-        return _quoted(chars, here)
-    if first.folded in _OPERATORS:
-        return _Word(_OPERATORS[first.folded], first.folded, first.at), here + 1
-    if first.folded == "-":
-        return _Word("-", "-", first.at), here + 1
-    return _bare(chars, here)
+class _Splitter:
+    """From characters to words."""
+
+    def __init__(self, chars: list[_Char], *, literal: bool) -> None:
+        self._chars = chars
+        self._literal = literal
+        self._here = 0
+
+    def words(self) -> list[_Word]:
+        words: list[_Word] = []
+        while self._skip_blanks():
+            words.append(self._next_word())
+        return words
+
+    def _skip_blanks(self) -> bool:
+        while self._is_at(" "):
+            self._here += 1
+        return self._here < len(self._chars)
+
+    def _is_at(self, *folded: str) -> bool:
+        return self._here < len(self._chars) and self._chars[self._here].folded in folded
+
+    def _next_word(self) -> _Word:
+        first = self._chars[self._here]
+        if first.folded in _CLOSING:
+            return _Word("term", first.at, Term(self._text(self._quoted(), first.at)))
+        if first.folded in _OPERATORS:
+            self._here += 1
+            return _Word(_OPERATORS[first.folded], first.at)
+        if first.folded == "-":
+            self._here += 1
+            return _Word("-", first.at)
+        bare = self._bare()
+        if self._is_at("(") and _folded(bare) in NEARS:
+            return _Word("term", first.at, self._near(first.at))
+        name, colon, rest = _folded(bare).partition(":")
+        if colon and name in FIELDS:
+            # Folding may drop characters, so that the value is cut at the colon itself.
+            cut = next(i for i, char in enumerate(bare) if char.folded == ":") + 1
+            return _Word("term", first.at, self._field(FIELDS[name], bare[cut:], first.at, rest))
+        return _Word("term", first.at, Term(self._text(bare, first.at)))
+
+    def _bare(self, *, also: str = "") -> list[_Char]:
+        """A word without quotation marks: up to a blank, a bracket, a bar or a mark; `-` inside is literal."""
+        start = self._here
+        while self._here < len(self._chars) and not self._ends_bare(also):
+            self._here += 1
+        return self._chars[start : self._here]
+
+    def _ends_bare(self, also: str) -> bool:
+        folded = self._chars[self._here].folded
+        return folded == " " or folded in _OPERATORS or folded in _CLOSING or folded == also != ""
+
+    def _quoted(self) -> list[_Char]:
+        opening = self._chars[self._here]
+        closing = _CLOSING[opening.folded]
+        inside: list[_Char] = []
+        self._here += 1
+        while self._here < len(self._chars):
+            char = self._chars[self._here]
+            self._here += 1
+            if char.folded != closing:
+                inside.append(char)
+            elif self._is_at(closing):
+                inside.append(char)
+                self._here += 1
+            else:
+                return inside
+        raise BadQuery(opening.at, "这里的引号没有结束，请在词尾补上引号")
+
+    def _text(self, chars: list[_Char], at: int) -> str:
+        if not chars:
+            raise BadQuery(at, "引号里没有内容，请填写要查的字词")
+        if len(chars) > MAX_TERM:
+            raise BadQuery(at, f"这个词超过 {MAX_TERM} 个字符，请截取其中一段")
+        return "".join(char.raw for char in chars) if self._literal else _folded(chars)
+
+    def _field(self, name: FieldName, bare: list[_Char], at: int, rest: str) -> Field:
+        if not rest and self._is_at(*_CLOSING):
+            bare = self._quoted()
+        value = "".join(char.raw for char in bare).strip()
+        if not value:
+            raise BadQuery(at, "冒号后面要紧跟条件的值；要查冒号本身，请加引号")
+        return Field(name, (value,), at)
+
+    def _near(self, at: int) -> Near:
+        """From the bracket to its end: two words, and the distance behind a comma."""
+        self._here += 1
+        found: list[list[_Char]] = []
+        while self._skip_blanks() and not self._is_at(")", ",", "(", "|"):
+            found.append(self._quoted() if self._is_at(*_CLOSING) else self._bare(also=","))
+        distance = self._distance(at) if self._is_at(",") else DISTANCE
+        if not self._is_at(")"):
+            raise BadQuery(at, "邻近检索写作 near(甲词 乙词, 10)，请补全括号")
+        self._here += 1
+        if len(found) != 2:  # noqa: PLR2004
+            raise BadQuery(at, "邻近检索里要有两个词，写作 near(甲词 乙词, 10)")
+        one, other = (self._text(chars, at) for chars in found)
+        if min(map(len, map(tokens.norm, (one, other)))) < LEAST_NEAR:
+            raise BadQuery(at, f"邻近检索里的词至少 {LEAST_NEAR} 个字符，请写长一些")
+        return Near(one, other, distance)
+
+    def _distance(self, at: int) -> int:
+        self._here += 1
+        self._skip_blanks()
+        digits = _folded(self._bare())
+        self._skip_blanks()
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 3):  # noqa: PLR2004
+            raise BadQuery(at, "逗号后面要写相隔的字数，例如 near(甲词 乙词, 10)")
+        if int(digits) > MAX_DISTANCE:
+            raise BadQuery(at, f"相隔最多 {MAX_DISTANCE} 个字符")
+        return int(digits)
 
 
-def _bare(chars: list[_Char], start: int) -> tuple[_Word, int]:
-    """A word without quotation marks: up to a blank, a bracket, a bar or a mark; `-` inside is literal."""
-    end = start
-    while end < len(chars) and not _ends_bare(chars[end].folded):
-        end += 1
-    return _term(chars[start:end], chars[start].at), end
-
-
-def _ends_bare(folded: str) -> bool:
-    return folded == " " or folded in _OPERATORS or folded in _CLOSING
-
-
-def _quoted(chars: list[_Char], start: int) -> tuple[_Word, int]:
-    closing = _CLOSING[chars[start].folded]
-    inside: list[_Char] = []
-    here = start + 1
-    while here < len(chars):
-        if chars[here].folded != closing:
-            inside.append(chars[here])
-            here += 1
-        elif [char.folded for char in chars[here + 1 : here + 2]] == [closing]:
-            inside.append(chars[here])
-            here += 2
-        else:
-            return _term(inside, chars[start].at), here + 1
-    raise BadQuery(chars[start].at, "这里的引号没有结束，请在词尾补上引号")
-
-
-def _term(chars: list[_Char], at: int) -> _Word:
-    if not chars:
-        raise BadQuery(at, "引号里没有内容，请填写要查的字词")
-    if len(chars) > MAX_TERM:
-        raise BadQuery(at, f"这个词超过 {MAX_TERM} 个字符，请截取其中一段")
-    return _Word("term", "".join(char.folded for char in chars), at)
+def _folded(chars: list[_Char]) -> str:
+    return "".join(char.folded for char in chars)
 
 
 class _Reader:
@@ -228,11 +332,13 @@ class _Reader:
     def _operand(self, word: _Word, depth: int) -> Query:
         return self._group(word, depth + 1) if word.kind == "(" else self._counted(word)
 
-    def _counted(self, word: _Word) -> Term:
-        self._terms += 1
+    def _counted(self, word: _Word) -> Query:
+        if word.node is None:
+            raise TypeError("an operand says something")
+        self._terms += 2 if isinstance(word.node, Near) else 1
         if self._terms > MAX_TERMS:
             raise BadQuery(word.at, f"一次最多查 {MAX_TERMS} 个词，请删去一些")
-        return Term(word.text)
+        return word.node
 
     def _group(self, opening: _Word, depth: int) -> Query:
         if depth > MAX_NESTING:
@@ -246,3 +352,20 @@ class _Reader:
     def _miss(self, advice: str) -> NoReturn:
         word = self._peek() or self._words[-1]
         raise BadQuery(word.at, f"{advice}；要查括号或竖线本身，请加引号")
+
+
+__all__ = [
+    "And",
+    "BadQuery",
+    "Field",
+    "Near",
+    "Not",
+    "Or",
+    "Query",
+    "Term",
+    "candidates",
+    "matches",
+    "parse",
+    "phrases",
+    "resolve",
+]

@@ -1,19 +1,18 @@
 # ruff: noqa: S608 - statements are put together from fixed pieces; every value is bound
 """The SQL of the embedded index: its layout, what is written, what is asked. No connection is opened here."""
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import apsw
 
 from app.foundation.followers import CursorMoved
-from app.search import fts, tokens
-from app.search.domain import CAP, SLOTS, Count, Document, Note, Relation, Row, first_rid, rid_at
+from app.search import fts, selection, tokens
+from app.search.domain import CAP, SLOTS, Count, Document, Note, Relation, Row, rid_at
 from app.search.filters import Filters
 
 MESSAGES = "messages"  # the stream that the documents come from
-VERSION = f"layout 1, {tokens.VERSION}"
-FIRST, LAST = -(1 << 63), (1 << 63) - 1  # what SQLite can number
+VERSION = f"layout 2, {tokens.VERSION}"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (version TEXT NOT NULL);
@@ -21,8 +20,15 @@ CREATE TABLE IF NOT EXISTS position (
   corp_id INTEGER NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (corp_id, stream)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS doc (
-  rid INTEGER PRIMARY KEY, corp_id INTEGER NOT NULL, seq INTEGER NOT NULL, UNIQUE (corp_id, seq)
+  rid INTEGER PRIMARY KEY, corp_id INTEGER NOT NULL, seq INTEGER NOT NULL, staff INTEGER NOT NULL,
+  UNIQUE (corp_id, seq)
 );
+CREATE TABLE IF NOT EXISTS staff ( -- each set of employees of a message, with where they belonged then, once
+  id INTEGER PRIMARY KEY, corp_id INTEGER NOT NULL, employees TEXT NOT NULL, departments TEXT NOT NULL,
+  UNIQUE (corp_id, employees, departments)
+);
+CREATE TABLE IF NOT EXISTS member (tag TEXT NOT NULL, staff INTEGER NOT NULL, PRIMARY KEY (tag, staff))
+WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hit (
   corp_id INTEGER NOT NULL, seq INTEGER NOT NULL,
   category TEXT NOT NULL, severity TEXT NOT NULL, state TEXT NOT NULL,
@@ -30,18 +36,17 @@ CREATE TABLE IF NOT EXISTS hit (
   PRIMARY KEY (corp_id, seq, category, severity, state)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hit_in_time ON hit (rid, category, severity, state);
+CREATE TABLE IF NOT EXISTS recalled (
+  corp_id INTEGER NOT NULL, seq INTEGER NOT NULL,
+  rid INTEGER, -- NULL until the message itself has come
+  PRIMARY KEY (corp_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS recalled_in_time ON recalled (rid);
 CREATE VIRTUAL TABLE IF NOT EXISTS ft USING fts5 (
   t, tags, content='', columnsize=0, detail=full, tokenize='ascii'
 );
 INSERT INTO meta SELECT ? WHERE NOT EXISTS (SELECT 1 FROM meta);
 """
-
-
-class _Selection(NamedTuple):
-    """A SELECT of the column `rid`, each once, without order or limit."""
-
-    sql: str
-    bindings: tuple[str | int, ...]
 
 
 def version(connection: apsw.Connection) -> str | None:
@@ -85,9 +90,10 @@ def add(connection: apsw.Connection, corp_id: int, documents: Sequence[Document]
     for document in documents:
         taken[_free_rid(connection, taken, document)] = document
     placed = sorted(taken.items())  # FTS5 starts a new segment at every step back
+    staff = _staff(connection, corp_id, documents)
     connection.executemany(
-        "INSERT INTO doc VALUES (?, ?, ?)",
-        [(rid, corp_id, document.seq) for rid, document in placed],
+        "INSERT INTO doc VALUES (?, ?, ?, ?)",
+        [(rid, corp_id, document.seq, staff[_present(document)]) for rid, document in placed],
     )
     connection.executemany(
         "INSERT INTO ft (rowid, t, tags) VALUES (?, ?, ?)",
@@ -96,22 +102,61 @@ def add(connection: apsw.Connection, corp_id: int, documents: Sequence[Document]
             for rid, document in placed
         ],
     )
-    connection.executemany(
-        "UPDATE hit SET rid = ? WHERE corp_id = ? AND seq = ?",
-        [(rid, corp_id, document.seq) for rid, document in placed],
-    )
+    for table in ("hit", "recalled"):
+        connection.executemany(
+            f"UPDATE {table} SET rid = ? WHERE corp_id = ? AND seq = ?",
+            [(rid, corp_id, document.seq) for rid, document in placed],
+        )
+
+
+def _present(document: Document) -> tuple[str, str]:
+    """The employees of a message and their departments, as they are kept."""
+    return _listed(sorted(set(document.employees))), _listed(sorted(set(document.departments)))
+
+
+def _listed(values: Sequence[object]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _staff(
+    connection: apsw.Connection, corp_id: int, documents: Sequence[Document]
+) -> dict[tuple[str, str], int]:
+    """The numbers of the sets of employees that took part; new ones are added."""
+    wanted = dict.fromkeys(map(_present, documents))
+    return {present: _staff_number(connection, corp_id, *present) for present in wanted}
+
+
+def _staff_number(
+    connection: apsw.Connection, corp_id: int, employees: str, departments: str
+) -> int:
+    key = (corp_id, employees, departments)
+    sql = "SELECT id FROM staff WHERE corp_id = ? AND employees = ? AND departments = ?"
+    known: int | None = connection.execute(sql, key).get
+    if known is not None:
+        return known
+    connection.execute("INSERT INTO staff (corp_id, employees, departments) VALUES (?, ?, ?)", key)
+    number = connection.last_insert_rowid()
+    tags = [fts.tag(fts.EMPLOYEE, name) for name in json.loads(employees)]
+    tags += [fts.tag(fts.DEPARTMENT, department) for department in json.loads(departments)]
+    connection.executemany("INSERT INTO member VALUES (?, ?)", [(tag, number) for tag in tags])
+    return number
 
 
 def note(connection: apsw.Connection, corp_id: int, notes: Sequence[Note]) -> None:
-    """Replace the findings of the messages that are named; of two notes on one message the last counts."""
-    latest = {note.seq: frozenset(note.hits) for note in notes}
+    """Replace what is noted of the messages that are named; of two notes on one message the last counts."""
+    latest = {note.seq: note for note in notes}
+    for table in ("hit", "recalled"):
+        connection.executemany(
+            f"DELETE FROM {table} WHERE corp_id = ? AND seq = ?", [(corp_id, seq) for seq in latest]
+        )
     connection.executemany(
-        "DELETE FROM hit WHERE corp_id = ? AND seq = ?", [(corp_id, seq) for seq in latest]
+        "INSERT INTO recalled VALUES (?1, ?2, (SELECT rid FROM doc WHERE corp_id = ?1 AND seq = ?2))",
+        [(corp_id, note.seq) for note in latest.values() if note.recalled],
     )
     connection.executemany(
         "INSERT INTO hit (corp_id, seq, category, severity, state, rid) VALUES"
         " (?1, ?2, ?3, ?4, ?5, (SELECT rid FROM doc WHERE corp_id = ?1 AND seq = ?2))",
-        [(corp_id, seq, *hit) for seq, hits in latest.items() for hit in hits],
+        [(corp_id, seq, *hit) for seq, note in latest.items() for hit in frozenset(note.hits)],
     )
 
 
@@ -124,69 +169,27 @@ def _free_rid(connection: apsw.Connection, taken: dict[int, Document], document:
     raise OverflowError("a millisecond is full")
 
 
-def _bounds(filters: Filters) -> tuple[int, int]:
-    """The smallest and the largest number within the time that is asked for."""
-    lowest = FIRST if filters.since is None else first_rid(filters.since)
-    highest = LAST if filters.until is None else first_rid(filters.until) - 1
-    return lowest, max(FIRST, highest)
-
-
-def _beyond(filters: Filters, last: int | None) -> tuple[int, int]:
-    """The same, after the last message of the previous page."""
-    lowest, highest = _bounds(filters)
-    if last is None:
-        return lowest, highest
-    if filters.order == "newest":
-        return lowest, min(highest, max(last, FIRST + 1) - 1)
-    return max(lowest, min(last, LAST - 1) + 1), highest
-
-
-def _selection(match: str | None, filters: Filters, bounds: tuple[int, int]) -> _Selection:
-    wanted, values = _findings(filters)
-    if match is None and filters.by_finding():
-        sql = f"SELECT DISTINCT rid FROM hit WHERE rid BETWEEN ? AND ? AND {wanted}"
-        return _Selection(sql, (*bounds, *values))
-    if match is None:
-        return _Selection("SELECT rid FROM doc WHERE rid BETWEEN ? AND ?", bounds)
-    sql = "SELECT rowid AS rid FROM ft WHERE ft MATCH ? AND rowid BETWEEN ? AND ?"
-    if filters.by_finding():
-        found = f"SELECT rid FROM hit WHERE rid BETWEEN ? AND ? AND {wanted}"
-        return _Selection(f"{sql} AND +rowid IN ({found})", (match, *bounds, *bounds, *values))
-    return _Selection(sql, (match, *bounds))
-
-
-def _findings(filters: Filters) -> tuple[str, tuple[str, ...]]:
-    columns = (
-        ("category", filters.categories),
-        ("severity", filters.severities),
-        ("state", filters.states),
-    )
-    asked = [(column, values) for column, values in columns if values]
-    texts = [f"{column} IN ({', '.join('?' * len(values))})" for column, values in asked]
-    return " AND ".join(texts), tuple(value for _, values in asked for value in values)
-
-
 def rows(
     connection: apsw.Connection, match: str | None, filters: Filters, limit: int, last: int | None
 ) -> list[Row]:
     """The first messages in order, or those after `last`."""
-    selection = _selection(match, filters, _beyond(filters, last))
+    selected = selection.select(match, filters, selection.beyond(filters, last))
     order = "DESC" if filters.order == "newest" else "ASC"
     sql = (
-        f"WITH page AS MATERIALIZED ({selection.sql} ORDER BY rid {order} LIMIT ?)"
+        f"WITH page AS MATERIALIZED ({selected.sql} ORDER BY rid {order} LIMIT ?)"
         f" SELECT corp_id, seq, rid FROM page JOIN doc USING (rid) ORDER BY rid {order}"
     )
-    return [Row(*row) for row in connection.execute(sql, (*selection.bindings, limit))]
+    return [Row(*row) for row in connection.execute(sql, (*selected.bindings, limit))]
 
 
 def total(
     connection: apsw.Connection, match: str | None, filters: Filters, count: Count
 ) -> tuple[int, Relation]:
     """How many there are on all pages together."""
-    selection = _selection(match, filters, _bounds(filters))
-    sql = f"SELECT count(*) FROM ({selection.sql} LIMIT ?)"
+    selected = selection.select(match, filters, selection.bounds(filters))
+    sql = f"SELECT count(*) FROM ({selected.sql} LIMIT ?)"
     enough = CAP + 1 if count == "capped" else -1
-    total = connection.execute(sql, (*selection.bindings, enough)).get
+    total = connection.execute(sql, (*selected.bindings, enough)).get
     if count == "capped" and total > CAP:
         return CAP, "gte"
     return total, "eq"

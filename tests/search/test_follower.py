@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from app.access import EVERYTHING, OPERATOR, Scope
+from app.archive.store import read_log
 from app.bootstrap import Services, findings_of
 from app.foundation import followers
 from app.foundation.errors import AppError
@@ -15,7 +16,9 @@ from app.oversight.alerts import take_step
 from app.oversight.domain import Step
 from app.oversight.store import Wanted
 from app.people.models import Department, Employee
-from app.search.api import Asked, MessagePage, NothingAsked, find
+from app.search.api import Asked, MessagePage, find
+from app.search.asked import NothingAsked
+from app.search.query import BadQuery
 
 PEOPLE = {
     "corp": {"code": "ww1", "name": "样例信托"},
@@ -47,7 +50,7 @@ PEOPLE = {
 }
 
 
-def line(number: int, text: str, *, sender: str = "he.yu", month: int = 2) -> bytes:
+def line(number: int, text: str, *, sender: str = "he.yu", month: int = 2, **others: str) -> bytes:
     message: dict[str, Any] = {
         "corp": "ww1",
         "source": "test",
@@ -59,6 +62,7 @@ def line(number: int, text: str, *, sender: str = "he.yu", month: int = 2) -> by
         "kind": "text",
         "action": "send",
         "text": text,
+        **others,
     }
     return json.dumps(message).encode()
 
@@ -182,3 +186,57 @@ def test_the_state_of_an_alert_can_be_searched_for_and_follows_its_steps(firm: S
     assert texts(search(firm, state=["claimed"], category=["principal_guarantee"])) == [
         "苏禾的话，保本保息"
     ]
+
+
+def test_field_terms_find_people_by_id_and_by_name(firm: Services) -> None:
+    assert texts(search(firm, q="from:su.he")) == ["苏禾的话，保本保息"]
+    assert texts(search(firm, q="发送人:苏禾 话")) == ["苏禾的话，保本保息"]
+    assert len(search(firm, q="to:wmA1").items) == 3
+    assert texts(search(firm, q="to:苏禾")) == []
+    assert texts(search(firm, q="话 -员工:何屿")) == ["苏禾的话，保本保息"]
+    assert texts(search(firm, q="部门:西区")) == ["三月的话"]
+    assert len(search(firm, q="部门:hq 类型:text").items) == 3
+
+
+def test_a_field_term_for_nobody_says_so_to_those_who_see_everything(firm: Services) -> None:
+    with pytest.raises(BadQuery, match="没有叫「何羽」的人") as refused:
+        search(firm, q="话 from:何羽")
+    assert refused.value.facts == {"position": 2}
+    west = Scope(frozenset({department(firm, "west")}), None)
+    assert texts(search(firm, west, q="from:何羽")) == []
+
+
+def recall(number: int, recalls: int) -> bytes:
+    return line(number, "撤回了一条消息", action="recall", recalls=str(recalls), month=3)
+
+
+def test_a_recall_marks_its_message_whichever_comes_first(firm: Services) -> None:
+    firm.capture.receive([recall(20, 2)])
+    follow(firm)
+    assert texts(search(firm, recalled=True)) == ["三月的话"]
+    firm.capture.receive([recall(21, 22)])
+    follow(firm)
+    firm.capture.receive([line(22, "晚到的话", month=3)])
+    follow(firm)
+    assert texts(search(firm, q="话", recalled=True)) == ["晚到的话", "三月的话"]
+    assert texts(search(firm, q="话", recalled=False)) == ["苏禾的话，保本保息", "二月的话"]
+    (item,) = search(firm, q="三月", recalled=True).items
+    assert item.recalled_by is not None
+
+
+def test_findings_and_recalls_of_one_message_stand_together(firm: Services) -> None:
+    firm.capture.receive([recall(30, 3)])
+    follow(firm)
+    assert texts(search(firm, category=["principal_guarantee"], recalled=True)) == [
+        "苏禾的话，保本保息"
+    ]
+    assert texts(search(firm, category=["principal_guarantee"], recalled=False)) == []
+
+
+def test_attachments_can_be_asked_for(firm: Services) -> None:
+    firm.capture.receive([line(40, "[图片]", kind="image")])
+    follow(firm)
+    with firm.db.read() as connection:
+        kept = [each.has_media for each in read_log(connection, 1, 3, 1)]
+    assert len(search(firm, kind="image", has_media=kept[0]).items) == 1
+    assert texts(search(firm, kind="image", has_media=not kept[0])) == []

@@ -1,21 +1,29 @@
 """The engine against the plainest search there is: every message, one after the other."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from unittest import mock
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.search.domain import Document, Hit, Note, Page, Row
+from app.foundation.clock import from_ms
+from app.search import fts
+from app.search.domain import Document, Facets, Hit, Note, Page, Row, party_key
 from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters, Visible
-from app.search.query import And, Not, Or, Query, Term, matches
+from app.search.query import And, Field, Near, Not, Or, Query, Term, matches
 from app.search.tokens import norm
 
 EPOCH = 1_577_836_800_000
 ALPHABET = '保本息本證a1 \n😀\u200b"*␞'
 PEOPLE = ("甲", "a", "a b")
+PARTIES = tuple(party_key(kind, name) for kind in ("employee", "client") for name in PEOPLE)
+ZONE = ZoneInfo("Asia/Shanghai")
+MONTH_MS = 31 * 86_400_000
 
 
 class Stored(NamedTuple):
@@ -24,6 +32,7 @@ class Stored(NamedTuple):
     corp_id: int
     document: Document
     hits: frozenset[Hit]
+    recalled: bool
 
 
 def some(values: tuple[object, ...], most: int = 2) -> st.SearchStrategy[tuple[object, ...]]:
@@ -42,7 +51,7 @@ BODIES = st.builds(
     document=st.builds(
         Document,
         seq=st.just(0),
-        sent_at=st.integers(EPOCH - 2, EPOCH + 4),
+        sent_at=st.integers(EPOCH - 2, EPOCH + 4) | st.integers(EPOCH - MONTH_MS, EPOCH + MONTH_MS),
         conversation=st.sampled_from((7, 8)),
         direction=st.sampled_from(("inbound", "outbound")),
         kind=st.sampled_from(("text", "voice")),
@@ -50,8 +59,12 @@ BODIES = st.builds(
         clients=some(PEOPLE),
         departments=some((1, 2, 12)),
         text=st.text(ALPHABET, max_size=8),
+        sender=st.sampled_from(("", *PARTIES)),
+        recipients=some(PARTIES),
+        has_media=st.booleans(),
     ),
     hits=st.frozensets(HITS, max_size=2),
+    recalled=st.booleans(),
 )
 
 
@@ -68,8 +81,16 @@ def logs(draw: st.DrawFn) -> list[Stored]:
 
 
 TERMS = st.text(ALPHABET, min_size=1, max_size=3).map(norm).filter(bool).map(Term)
+PAIRS = st.text(ALPHABET, min_size=2, max_size=3).map(norm).filter(lambda text: len(text) > 1)
+NEARS = st.builds(Near, PAIRS, PAIRS, st.integers(0, 5))
+FIELDS = st.one_of(
+    st.builds(Field, st.sampled_from(("from", "to")), some((*PARTIES, "client:nobody"))),
+    st.builds(Field, st.sampled_from(("adviser", "client")), some((*PEOPLE, "nobody"))),
+    st.builds(Field, st.just("department"), some(("1", "2", "12", "3"))),
+    st.builds(Field, st.just("kind"), some(("text", "voice", "file"))),
+)
 TREES: st.SearchStrategy[Query] = st.recursive(
-    TERMS,
+    TERMS | TERMS | NEARS | FIELDS,
     lambda inner: (
         st.builds(Not, inner)
         | st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple))
@@ -91,6 +112,8 @@ FILTERS = st.builds(
     categories=some(("promise", "private"), 1),
     severities=some(("red", "yellow"), 1),
     states=some(("", "open"), 1),
+    has_media=st.sampled_from((None, None, True, False)),
+    recalled=st.sampled_from((None, None, True, False)),
     order=st.sampled_from(("newest", "oldest")),
     visible=st.none()
     | st.builds(
@@ -117,9 +140,32 @@ def answers(stored: Stored, tree: Query | None, filters: Filters) -> bool:
         filters.until is None or document.sent_at < filters.until,
         not filters.by_finding() or any(hit_answers(hit, filters) for hit in stored.hits),
         filters.visible is None or is_visible(stored, filters.visible),
-        tree is None or matches(tree, norm(document.text)),
+        filters.has_media in (None, document.has_media),
+        filters.recalled in (None, stored.recalled),
+        tree is None or matches(tree, norm(document.text), lambda field: carries(document, field)),
     )
     return all(checks)
+
+
+def carries(document: Document, field: Field) -> bool:
+    carried: dict[str, Iterable[Any]] = {
+        "from": (document.sender,),
+        "to": document.recipients,
+        "adviser": document.employees,
+        "client": document.clients,
+        "department": map(str, document.departments),
+        "kind": (document.kind,),
+    }
+    return bool({*field.values} & {*carried[field.name]})
+
+
+def counted(found: list[Stored]) -> Facets:
+    """The facets of these messages, spelled out."""
+    advisers = Counter(name for each in found for name in set(each.document.employees))
+    departments = Counter(place for each in found for place in set(each.document.departments))
+    categories = Counter(name for each in found for name in {hit.category for hit in each.hits})
+    months = Counter(f"{from_ms(each.document.sent_at).astimezone(ZONE):%Y-%m}" for each in found)
+    return Facets(advisers, departments, categories, months, len(found), "eq")
 
 
 def is_visible(stored: Stored, visible: Visible) -> bool:
@@ -141,7 +187,7 @@ def fill(index: EmbeddedIndex, log: list[Stored]) -> None:
     index.reset()
     for step, stored in enumerate(log):
         corp_id, seq = stored.corp_id, stored.document.seq
-        note = Note(seq, tuple(stored.hits))
+        note = Note(seq, tuple(stored.hits), stored.recalled)
         if step % 2:
             index.annotate(corp_id, [note], stream="findings", after=seq - 1, upto=seq)
         index.write(corp_id, seq - 1, [stored.document], seq)
@@ -174,15 +220,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedIndex]:
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(log=logs(), searches=st.lists(SEARCHES, min_size=4, max_size=8))
+@given(
+    log=logs(),
+    searches=st.lists(SEARCHES, min_size=4, max_size=8),
+    few=st.sampled_from((0, 1, fts.FEW)),
+)
 def test_every_search_gives_what_reading_all_messages_gives(
-    shared: EmbeddedIndex, log: list[Stored], searches: list[tuple[Query | None, Filters, int]]
+    shared: EmbeddedIndex,
+    log: list[Stored],
+    searches: list[tuple[Query | None, Filters, int]],
+    few: int,
 ) -> None:
     fill(shared, log)
     times = {(each.corp_id, each.document.seq): each.document.sent_at for each in log}
     for tree, filters, limit in searches:
-        wanted = {(each.corp_id, each.document.seq) for each in log if answers(each, tree, filters)}
-        turned = list(pages(shared, tree, filters, limit))
+        found = [each for each in log if answers(each, tree, filters)]
+        wanted = {(each.corp_id, each.document.seq) for each in found}
+        with mock.patch.object(fts, "FEW", few):
+            turned = list(pages(shared, tree, filters, limit))
+            assert shared.facets(tree, filters, ZONE) == counted(found)
         rows = [row for page in turned for row in page.rows]
         assert {(row.corp_id, row.seq) for row in rows} == wanted
         assert in_order(rows, filters, times)
