@@ -28,7 +28,7 @@ from app.foundation.settings import Settings
 from app.oversight import store as alerts
 from app.oversight.alerts import TOPIC as ALERTS
 from app.oversight.alerts import raise_alerts
-from app.oversight.api import WarningOut
+from app.oversight.views import WarningOut
 from app.people import People, corp_codes
 from app.screening import backtests
 from app.screening import store as screening
@@ -73,7 +73,7 @@ def _numbered(
     def touched(connection: Connection, corp_id: int, after: int, end: int) -> Touched:
         found = touched_after(connection, corp_id, after, NOTES_BATCH)
         last = found[-1][0] if found else end
-        reached = last if len(found) == NOTES_BATCH else max(last, end)
+        reached = last if len(found) >= NOTES_BATCH else max(last, end)
         return [record for _, record in found], reached
 
     return Source(ends, touched, ALERTS)

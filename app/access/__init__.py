@@ -20,6 +20,7 @@ from app.access.domain import (
     is_storable,
     operator,
 )
+from app.access.holders import Holder, employee_of, holders
 from app.access.service import Access
 
 __all__ = [
@@ -33,9 +34,12 @@ __all__ = [
     "Caller",
     "Event",
     "Head",
+    "Holder",
     "Role",
     "Scope",
     "TokenScope",
+    "employee_of",
+    "holders",
     "is_storable",
     "operator",
     "record",

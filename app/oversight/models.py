@@ -2,30 +2,61 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation.database import Base, BigKey, UtcDateTime
 
-APPEND_ONLY = ("alert_steps",)
+APPEND_ONLY = ("alert_steps", "alert_records")
 
 
 class Alert(Base):
-    """A violating message that somebody must look at."""
+    """A breach that somebody must look at: violating messages of one adviser in one stretch of conversation.
+
+    `record_id` is the first of them, `adviser` the userid or empty where nobody of the firm spoke alone;
+    `department_id` is where he belonged then. `found_severity` is what the rules said, `severity` what it is now.
+    """
 
     __tablename__ = "alerts"
-    __table_args__ = (Index("ix_alerts_state_number", "state", "number"),)
+    __table_args__ = (
+        Index("ix_alerts_state_number", "state", "number"),
+        Index("ix_alerts_conversation_id_number", "conversation_id", "number"),
+        Index("ix_alerts_corp_id_adviser_number", "corp_id", "adviser", "number"),
+    )
     number: Mapped[int] = mapped_column(BigKey, primary_key=True)
     id: Mapped[str] = mapped_column(String(40), unique=True)
     record_id: Mapped[int] = mapped_column(ForeignKey("records.id"), unique=True)
+    last_record_id: Mapped[int] = mapped_column(BigKey)
+    corp_id: Mapped[int] = mapped_column(BigKey)
+    conversation_id: Mapped[int] = mapped_column(BigKey)
+    adviser: Mapped[str] = mapped_column(String(256))
+    department_id: Mapped[int | None] = mapped_column(BigKey)
     severity: Mapped[str] = mapped_column(String(16))
+    found_severity: Mapped[str] = mapped_column(String(16))
     category: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
+    level: Mapped[int] = mapped_column(Integer)
     owner: Mapped[str | None] = mapped_column(String(64))
     owner_name: Mapped[str | None] = mapped_column(Text)
+    proposed_by: Mapped[str | None] = mapped_column(String(64))
     disposition: Mapped[str | None] = mapped_column(String(32))
+    messages: Mapped[int] = mapped_column(Integer)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     raised_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AlertRecord(Base):
+    """A message of an alert, and the step by which it came to it."""
+
+    __tablename__ = "alert_records"
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id"), primary_key=True, autoincrement=False
+    )
+    alert_number: Mapped[int] = mapped_column(ForeignKey("alerts.number"), index=True)
+    step_id: Mapped[int] = mapped_column(ForeignKey("alert_steps.id"), index=True)
 
 
 class AlertStep(Base):

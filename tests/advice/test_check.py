@@ -12,7 +12,7 @@ from app.advice.models import CheckDecision, CheckMatch, CheckRow
 from app.archive.models import record_id
 from app.screening import Outcome
 from app.screening import store as findings
-from tests.advice.conftest import Firm, draft, message
+from tests.firm import Firm, draft, message
 
 PROMISE = "这款产品保本保收益，您放心买。"
 FIELDS = {

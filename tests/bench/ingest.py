@@ -227,7 +227,7 @@ def copy_rate(address: str) -> float:
 
 
 def message(name: str, words: str) -> bytes:
-    """One line of the contract."""
+    """One line of the contract, to a client of its own, so that its alert is one of its own."""
     envelope = {
         "corp": "wwsample01",
         "source": "bench",
@@ -235,7 +235,7 @@ def message(name: str, words: str) -> bytes:
         "sent_at": time.strftime("%Y-%m-%dT%H:%M:%S+08:00"),
         "conversation": {"kind": "single", "id": None, "name": None},
         "sender": {"type": "employee", "id": "load0001", "name": "样例"},
-        "recipients": [{"type": "client", "id": "wmLoad000001", "name": "样例客户"}],
+        "recipients": [{"type": "client", "id": f"wm-{name}", "name": "样例客户"}],
         "kind": "text",
         "action": "send",
         "text": words,

@@ -98,12 +98,14 @@ def check_search(home: Home, kept: Sequence[Kept], ledger: Ledger) -> None:
 
 
 def check_alerts(home: Home, kept: Sequence[Kept], ledger: Ledger) -> None:
-    """One alert for each breach and none besides; its history begins once."""
+    """Each breach is in one alert, nothing else is; an alert's history begins once."""
     breaches = [each.seq for each in kept if ledger.sent[each.source_msg_id].is_breach]
-    alerts = rows(home, "SELECT record_id FROM alerts ORDER BY record_id")
-    assert [position_of(number)[1] for (number,) in alerts] == breaches
-    steps = rows(home, "SELECT alert_number, count(*) FROM alert_steps GROUP BY alert_number")
-    assert [number for _, number in steps] == [1] * len(breaches)
+    alerted = rows(home, "SELECT record_id FROM alert_records ORDER BY record_id")
+    assert [position_of(number)[1] for (number,) in alerted] == breaches
+    begun = rows(home, "SELECT alert_number FROM alert_steps WHERE step = 'raise'")
+    alerts = rows(home, "SELECT number, messages FROM alerts")
+    assert sorted(number for (number,) in begun) == sorted(number for number, _ in alerts)
+    assert sum(messages for _, messages in alerts) == len(breaches)
 
 
 def archived(home: Home) -> list[Kept]:

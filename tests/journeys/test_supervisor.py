@@ -48,10 +48,11 @@ def test_her_alerts_are_her_departments_only(officer: httpx.Client, leader: http
     assert leader.post(f"/alerts/{others['id']}/claim").status_code == 404
 
 
-def test_she_claims_and_resolves_an_alert_and_every_step_is_history(
-    office: Office, program: httpx.Client, leader: httpx.Client
+def test_she_claims_and_proposes_another_approves_and_every_step_is_history(
+    office: Office, program: httpx.Client, officer: httpx.Client, leader: httpx.Client
 ) -> None:
-    push(program, [Said("resolve", "yuan", "wmA", f"{BREACH}（办结）").envelope()])
+    later = "2026-04-05T10:00:00+08:00"
+    push(program, [Said("resolve", "yuan", "wmA", f"{BREACH}（办结）", at=later).envelope()])
     office.catch_up()
     alert = alert_about(leader, "resolve")
     assert alert is not None
@@ -64,17 +65,27 @@ def test_she_claims_and_resolves_an_alert_and_every_step_is_history(
     assert leader.post(f"{place}/comment", json={"note": "已联系当事人"}).status_code == 200
     assert leader.post(f"{place}/resolve").status_code == 400  # without disposition and reason
     done = {"note": "承诺保本，已约谈", "disposition": "confirmed"}
-    resolved = leader.post(f"{place}/resolve", json=done).json()
+    proposed = leader.post(f"{place}/resolve", json=done).json()
+    assert (proposed["state"], proposed["disposition"]) == ("proposed", "confirmed")
+    assert leader.post(f"{place}/approve").status_code == 403
+    resolved = officer.post(f"{place}/approve").json()
     assert (resolved["state"], resolved["disposition"]) == ("resolved", "confirmed")
     steps = [(each["step"], each["note"]) for each in resolved["history"][1:]]
-    assert steps == [("claim", ""), ("comment", "已联系当事人"), ("resolve", done["note"])]
-    assert {each["actor_name"] for each in resolved["history"][1:]} == {"样例leader"}
+    assert steps == [
+        ("claim", ""),
+        ("comment", "已联系当事人"),
+        ("propose", done["note"]),
+        ("approve", ""),
+    ]
+    actors = [each["actor_name"] for each in resolved["history"][1:]]
+    assert actors == [*["样例leader"] * 3, "样例officer"]
 
 
 def test_what_two_people_claim_belongs_to_the_first(
     office: Office, program: httpx.Client, officer: httpx.Client, leader: httpx.Client
 ) -> None:
-    push(program, [Said("claim", "yuan", "wmA", f"{BREACH}（认领）").envelope()])
+    later = "2026-05-05T10:00:00+08:00"
+    push(program, [Said("claim", "yuan", "wmA", f"{BREACH}（认领）", at=later).envelope()])
     office.catch_up()
     alert = alert_about(officer, "claim")
     assert alert is not None

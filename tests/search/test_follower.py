@@ -12,8 +12,8 @@ from app.bootstrap import Services, findings_of
 from app.foundation import followers
 from app.foundation.errors import AppError
 from app.oversight import store
-from app.oversight.alerts import take_step
 from app.oversight.domain import Step
+from app.oversight.review import take_step
 from app.oversight.store import Wanted
 from app.people.models import Department, Employee
 from app.search.api import Asked, MessagePage, find
