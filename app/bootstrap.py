@@ -14,10 +14,14 @@ from sqlalchemy import Connection
 from app.access import Access
 from app.advice.service import Advice, match_warned
 from app.advice.store import warned
+from app.access.audit import head as audit_head
 from app.archive.append import Door
 from app.archive.models import position_of
 from app.archive.store import recalled_among, recalled_within, tails
 from app.capture.receive import Capture
+from app.evidence import logs
+from app.evidence.follower import SealFollower
+from app.evidence.signer import Signer
 from app.foundation import jobs, schema
 from app.foundation.blobs import BlobStore
 from app.foundation.database import Database, hold_folder
@@ -89,6 +93,7 @@ NOTES = {
     "alerts": _numbered(alerts.last_id, alerts.touched_after),
     "recalls": Source(tails, _recalled, RECORDS),
 }
+SEAL_AUDIT = "seal_audit"  # follows the audit trail instead of the records
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class Services:
     index: EmbeddedIndex
     lexicons: Lexicons
     advice: Advice
+    signer: Signer
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -118,6 +124,9 @@ class Services:
     def tails_of(self, follower: Follower) -> dict[int, int]:
         """The ends of what a follower follows: the log, or what is noted of its messages."""
         source = NOTES.get(follower.name)
+        if follower.name == SEAL_AUDIT:
+            with self.db.read() as connection:
+                return {logs.AUDIT: audit_head(connection).seq}
         if source is None:
             return self.tails()
         with self.db.read() as connection:
@@ -138,9 +147,11 @@ def open_services(settings: Settings, *, migrate: bool = False) -> Generator[Ser
             root = load_root(settings.root_key_file, connection)
             keyring = KeyRing(root, SUITES_BY_NAME[settings.suite])
             keyring.check(connection)
+            is_new = logs.never_sealed(connection)
+        signer = Signer(settings.root_key_file.parent, is_new=is_new)
         index = EmbeddedIndex(settings.data / "index.db", timeout=settings.search_timeout_seconds)
         stack.callback(index.close)
-        yield _assemble(settings, db, keyring, index)
+        yield _assemble(settings, db, keyring, index, signer)
 
 
 def wordlists(settings: Settings) -> Path:
@@ -174,7 +185,9 @@ def _hand_on(connection: Connection, found: Sequence[screening.Found]) -> None:
     match_warned(connection, found)
 
 
-def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: EmbeddedIndex) -> Services:
+def _assemble(
+    settings: Settings, db: Database, keyring: KeyRing, index: EmbeddedIndex, signer: Signer
+) -> Services:
     blobs = BlobStore(settings.data / "blobs")
     door = Door(db, keyring, blobs)
     lexicons = Lexicons(db, wordlists(settings), settings.lexicon_alert_share)
@@ -191,6 +204,7 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
         index=index,
         lexicons=lexicons,
         advice=Advice(db, released.current),
+        signer=signer,
         handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
         followers=(
             ScreeningFollower(db, released.current, _hand_on),
@@ -199,6 +213,8 @@ def _assemble(settings: Settings, db: Database, keyring: KeyRing, index: Embedde
                 NotesFollower(db, index, name, partial(_read_notes, source.touched))
                 for name, source in NOTES.items()
             ),
+            SealFollower(db, signer, settings.log_origin, of_audit=False),
+            SealFollower(db, signer, settings.log_origin, of_audit=True),
         ),
         holder=_holder(settings.data),
     )

@@ -24,6 +24,7 @@ from app.commands import (
     operating,
     settings_in_force,
 )
+from app.evidence_commands import log_commands
 from app.foundation.errors import AppError
 from app.lexicon_commands import lexicon_commands
 from app.terminal import say
@@ -47,6 +48,7 @@ cli.add_typer(token_commands, name="token")
 cli.add_typer(user_commands, name="user")
 cli.add_typer(people_commands, name="people")
 cli.add_typer(lexicon_commands, name="lexicon")
+cli.add_typer(log_commands, name="log")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import app.access.api
 import app.advice.api
 import app.archive.api
 import app.capture.api
+import app.evidence.api
 import app.oversight.api
 import app.people.api
 import app.screening.api
@@ -77,6 +78,9 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.oversight.api.routes(db, warnings_of, gate),
         app.advice.api.routes(services.advice, gate),
         app.screening.api.routes(services.lexicons, gate),
+        app.evidence.api.routes(
+            db, services.keyring, services.signer, services.settings.log_origin, gate
+        ),
     ):
         router.include_router(routes)
     return router

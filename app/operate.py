@@ -13,11 +13,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from app import health, lexicon_operations, worker
+from app import evidence_operations, health, lexicon_operations, worker
 from app.access import OPERATOR, Event, Role, TokenScope, record
 from app.archive import fsck, quarantine
 from app.bootstrap import NOTES, Services, findings_of
 from app.capture.receive import tally
+from app.evidence import fsck as log_fsck
 from app.foundation import clock, followers, jobs
 from app.foundation.errors import BadInput, NotFound
 from app.foundation.followers import Follower
@@ -31,7 +32,9 @@ Operation: TypeAlias = Callable[..., Answer]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 NOT_TWICE = (
-    frozenset({"first_administrator", "create_token", "create_user"}) | lexicon_operations.NOT_TWICE
+    frozenset({"first_administrator", "create_token", "create_user"})
+    | lexicon_operations.NOT_TWICE
+    | evidence_operations.NOT_TWICE
 )
 
 
@@ -134,12 +137,14 @@ def check_archive(services: Services, on_progress: Progress) -> Answer:
     report = fsck.check(services.db, services.keyring, services.blobs, on_progress)
     differences = [difference._asdict() for difference in report.differences]
     index = list(services.index.check())
+    logs = log_fsck.check(services.db, services.signer, services.settings.log_origin)
     return {
-        "ok": not differences and not index,
+        "ok": not differences and not index and not logs,
         "records": report.records,
         "quarantined": report.quarantined,
         "differences": differences,
         "index": index,
+        "logs": logs,
     }
 
 
@@ -163,22 +168,26 @@ def doctor(services: Services, staff: worker.Staff | None) -> Answer:
 
 LOOK_EVERY = 0.1  # seconds between two looks at the lag
 
-OPERATIONS: dict[str, Operation] = {
-    operation.__name__: operation
-    for operation in (
-        first_administrator,
-        create_token,
-        create_user,
-        ingest,
-        import_people,
-        search,
-        lag,
-        catch_up,
-        rebuild,
-        check_archive,
-        doctor,
-    )
-} | lexicon_operations.OPERATIONS
+OPERATIONS: dict[str, Operation] = (
+    {
+        operation.__name__: operation
+        for operation in (
+            first_administrator,
+            create_token,
+            create_user,
+            ingest,
+            import_people,
+            search,
+            lag,
+            catch_up,
+            rebuild,
+            check_archive,
+            doctor,
+        )
+    }
+    | lexicon_operations.OPERATIONS
+    | evidence_operations.OPERATIONS
+)
 
 
 def perform(

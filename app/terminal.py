@@ -109,6 +109,7 @@ def fsck_report(report: Answer) -> str:
     """What was checked and what differs."""
     found = [f"{each['place']} {each['what']} {each['detail']}" for each in report["differences"]]
     found += report["index"]
+    found += report["logs"]
     words = f"{report['records']} 条记录，{report['quarantined']} 项隔离，{len(found)} 处不符"
     return escape("\n".join([words, *found[:DIFFERENCES_SHOWN]]))
 

@@ -48,3 +48,15 @@ def _write_synced(path: Path, data: bytes, mode: int) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Put `data` in the place of whatever `path` holds, durably: at any moment one of the two is there whole."""
+    make_folder(path.parent)
+    aside = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
+    try:
+        _write_synced(aside, data, mode)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+        sync_folder(path.parent)

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     lexicon_alert_share: float = Field(
         0.02, gt=0, le=1, description="词库回测中预警消息占比超过此值时，批准须说明理由"
     )
+    log_origin: str = Field(
+        "liuhen",
+        pattern=r"^[A-Za-z0-9._~/-]{1,100}$",
+        description="签名检查点中本系统的名称，例如 archive.example.com；首次封存后不要再改",
+    )
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(8000, ge=1, le=65535, description="监听端口")
     public_url: str = Field(
