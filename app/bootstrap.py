@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeAlias
 from sqlalchemy import Connection
 
 from app.access import Access
+from app.access.audit import head as audit_head
 from app.advice.service import Advice, match_warned
 from app.advice.store import warned
-from app.access.audit import head as audit_head
 from app.archive.append import Door
 from app.archive.models import position_of
 from app.archive.store import recalled_among, recalled_within, tails
