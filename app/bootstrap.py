@@ -39,10 +39,11 @@ from app.screening import store as screening
 from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
 from app.screening.service import Lexicons
-from app.search.api import FindingOut
 from app.search.domain import Hit, Note
 from app.search.embedded import EmbeddedIndex
+from app.search.finder import Finder
 from app.search.follower import IndexFollower, NotesFollower
+from app.search.shapes import FindingOut
 
 _PACKAGE = Path(__file__).resolve().parent
 _WORDLISTS = (_PACKAGE / "_wordlists", _PACKAGE.parent / "wordlists")  # in a wheel, in a checkout
@@ -109,6 +110,7 @@ class Services:
     door: Door
     capture: Capture
     index: EmbeddedIndex
+    finder: Finder
     lexicons: Lexicons
     advice: Advice
     signer: Signer
@@ -202,6 +204,7 @@ def _assemble(
         door=door,
         capture=Capture(db, door, keyring, blobs),
         index=index,
+        finder=Finder(db, index, findings_of, settings.search_timeout_seconds),
         lexicons=lexicons,
         advice=Advice(db, released.current),
         signer=signer,

@@ -1,5 +1,7 @@
 """The HTTP application: every room's routes, one error shape, health and metrics."""
 
+from zoneinfo import ZoneInfo
+
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +17,7 @@ import app.screening.api
 import app.search.api
 from app import __version__, health, worker
 from app.access.api import Gate
-from app.bootstrap import Services, findings_of, warnings_of
+from app.bootstrap import Services, warnings_of
 from app.capture.envelope import content_of
 from app.foundation import http, metrics
 from app.foundation.errors import BadInput
@@ -73,7 +75,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.access.api.routes(services.access, gate),
         app.people.api.routes(services.people, gate),
         app.capture.api.routes(services.capture, db, gate),
-        app.search.api.routes(db, services.index, findings_of, gate),
+        app.search.api.routes(db, services.finder, ZoneInfo(services.settings.time_zone), gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, warnings_of, gate),
         app.advice.api.routes(services.advice, gate),

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from app import evidence_operations, health, lexicon_operations, worker
 from app.access import OPERATOR, Event, Role, TokenScope, record
 from app.archive import fsck, quarantine
-from app.bootstrap import NOTES, Services, findings_of
+from app.bootstrap import NOTES, Services
 from app.capture.receive import tally
 from app.evidence import fsck as log_fsck
 from app.foundation import clock, followers, jobs
@@ -24,7 +24,7 @@ from app.foundation.errors import BadInput, NotFound
 from app.foundation.followers import Follower
 from app.foundation.http import InvalidFields
 from app.people.reading import Kind
-from app.search.api import Asked, find
+from app.search.asked import AskedPage
 
 Answer: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -92,13 +92,13 @@ def import_people(services: Services, document: str, kind: str | None, corp: str
 def search(services: Services, asked: Answer) -> Answer:
     """A search as the local operator."""
     try:
-        wanted = Asked(**asked)
+        wanted = AskedPage(**asked)
     except ValidationError as error:
         places = [".".join(map(str, each["loc"])) for each in error.errors()]
         raise InvalidFields(f"请检查：{'、'.join(places)}", fields=places) from None
     with services.db.write() as connection:
         record(connection, Event.MESSAGE_SEARCH, OPERATOR, asked=asked)
-    page = find(services.db, services.index, findings_of, wanted, OPERATOR.scope)
+    page = services.finder.page(wanted, OPERATOR.scope)
     return page.model_dump(mode="json")
 
 

@@ -189,6 +189,15 @@ def departments_called(connection: Connection, word: str) -> frozenset[int]:
     return found | departments_named(connection, [word])
 
 
+def department_names(connection: Connection, departments: Iterable[int]) -> dict[int, str]:
+    """What departments are called now; unknown ones are left out."""
+    found: dict[int, str] = {}
+    for part in chunks(sorted(departments), _STATEMENT_IDS):
+        query = select(Department.id, Department.name).where(Department.id.in_(part))
+        found |= {row.id: row.name for row in connection.execute(query)}
+    return found
+
+
 def called(connection: Connection, word: str) -> list[tuple[str, str]]:
     """Type and id of the employees and clients with this id or this very name."""
     employees = select(Employee.userid).where(

@@ -48,6 +48,9 @@ class Asked(BaseModel):
     """What one search looks for: the filters of `GET /messages` (contract, section 4)."""
 
     q: Annotated[str, Field(description="检索词；语法见说明")] = ""
+    literal: Annotated[
+        bool, Field(description="原样：区分大小写、全半角、繁简，不可见字符也算")
+    ] = False
     adviser: list[str] = []
     client: list[str] = []
     department: list[str] = []
@@ -66,7 +69,10 @@ class Asked(BaseModel):
 class AskedPage(Asked):
     """Which page of it, and in which order."""
 
-    order: Literal["newest", "oldest"] = "newest"
+    order: Annotated[
+        Literal["newest", "oldest", "relevance"],
+        Field(description="relevance 只在最新的 1000 条命中中排序"),
+    ] = "newest"
     count: Literal["capped", "exact"] = "capped"
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50
     cursor: str | None = None
@@ -78,18 +84,20 @@ class Search(NamedTuple):
     words: tree.Query | None
     tree: tree.Query | None
     filters: Filters
+    literal: bool
 
 
 def read(connection: Connection, asked: Asked, scope: Scope) -> Search:
     """What was asked for, looked up; raises `BadQuery`, `NothingAsked`."""
-    words = language.parse(asked.q)
+    words = language.parse(asked.q, literal=asked.literal)
     filters = filters_of(connection, asked, scope)
     if words is None and not filters.narrowing():
         raise NothingAsked
     if words is None:
-        return Search(None, None, filters)
+        return Search(None, None, filters, asked.literal)
     resolved = language.resolve(words, lambda field: _values(connection, field, scope))
-    return Search(words, resolved, filters)
+    wanted = language.candidates(resolved) if asked.literal else resolved
+    return Search(words, wanted, filters, asked.literal)
 
 
 def filters_of(connection: Connection, asked: Asked, scope: Scope) -> Filters:

@@ -114,6 +114,13 @@ def candidates(tree: Query) -> Query | None:
             return Or(tuple(known)) if len(known) == len(every) else None
 
 
+def spoken(tree: Query) -> Query | None:
+    """What a literal query asks of the text itself; None for nothing."""
+    beside = tree.children if isinstance(tree, And) else (tree,)
+    kept = [each for each in beside if not (isinstance(each, Field | Not) and _is_field(each))]
+    return And(tuple(kept)) if len(kept) > 1 else next(iter(kept), None)
+
+
 def _refuse_inner_fields(tree: Query) -> None:
     beside = tree.children if isinstance(tree, And) else (tree,)
     for child in beside:
@@ -368,4 +375,5 @@ __all__ = [
     "parse",
     "phrases",
     "resolve",
+    "spoken",
 ]

@@ -92,6 +92,11 @@ def spans(text: str, phrases: Iterable[str]) -> list[tuple[int, int]]:
     return [(places[start], places[end - 1] + 1) for start, end in _joined(found)]
 
 
+def literal_spans(text: str, phrases: Iterable[str]) -> list[tuple[int, int]]:
+    """The same for phrases that count as typed."""
+    return _joined(sorted(span for phrase in phrases for span in _finds(text, phrase)))
+
+
 def _finds(text: str, phrase: str) -> Iterable[tuple[int, int]]:
     at = text.find(phrase) if phrase else -1
     while at >= 0:

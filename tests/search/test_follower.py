@@ -1,110 +1,18 @@
 """The index follows the log, the people and the findings, and ends the same however it is interrupted."""
 
-import json
-from typing import Any
-
 import pytest
-from sqlalchemy import select
 
 from app.access import EVERYTHING, OPERATOR, Scope
 from app.archive.store import read_log
-from app.bootstrap import Services, findings_of
-from app.foundation import followers
+from app.bootstrap import Services
 from app.foundation.errors import AppError
 from app.oversight import store
 from app.oversight.domain import Step
 from app.oversight.review import take_step
 from app.oversight.store import Wanted
-from app.people.models import Department, Employee
-from app.search.api import Asked, MessagePage, find
 from app.search.asked import NothingAsked
 from app.search.query import BadQuery
-
-PEOPLE = {
-    "corp": {"code": "ww1", "name": "样例信托"},
-    "departments": [
-        {"code": "hq", "name": "总部", "parent": None},
-        {"code": "east", "name": "东区", "parent": "hq"},
-        {"code": "west", "name": "西区", "parent": "hq"},
-    ],
-    "employees": [
-        {
-            "userid": "he.yu",
-            "name": "何屿",
-            "departments": [
-                {"code": "east", "start": "2026-01-01", "end": "2026-03-01"},
-                {"code": "west", "start": "2026-03-01", "end": None},
-            ],
-            "supervisor": None,
-        },
-        {
-            "userid": "su.he",
-            "name": "苏禾",
-            "departments": [{"code": "east", "start": "2026-01-01", "end": None}],
-            "supervisor": None,
-        },
-    ],
-    "clients": [],
-    "groups": [],
-    "assignments": [],
-}
-
-
-def line(number: int, text: str, *, sender: str = "he.yu", month: int = 2, **others: str) -> bytes:
-    message: dict[str, Any] = {
-        "corp": "ww1",
-        "source": "test",
-        "source_msg_id": str(number),
-        "sent_at": f"2026-{month:02d}-05T10:00:{number % 60:02d}+08:00",
-        "conversation": {"kind": "single"},
-        "sender": {"type": "employee", "id": sender},
-        "recipients": [{"type": "client", "id": "wmA1"}],
-        "kind": "text",
-        "action": "send",
-        "text": text,
-        **others,
-    }
-    return json.dumps(message).encode()
-
-
-def follow(services: Services) -> None:
-    for follower in services.followers:
-        followers.catch_up(follower, services.tails_of(follower), lambda _left: None)
-
-
-def search(services: Services, scope: Scope = EVERYTHING, **asked: Any) -> MessagePage:
-    return find(services.db, services.index, findings_of, Asked(**asked), scope)
-
-
-def texts(page: MessagePage) -> list[str]:
-    return [item.text for item in page.items]
-
-
-def department(services: Services, code: str) -> int:
-    with services.db.read() as connection:
-        query = select(Department.id).where(Department.code == code)
-        return connection.execute(query).scalar_one()
-
-
-def employee(services: Services, userid: str) -> int:
-    with services.db.read() as connection:
-        query = select(Employee.id).where(Employee.userid == userid)
-        return connection.execute(query).scalar_one()
-
-
-@pytest.fixture
-def firm(services: Services) -> Services:
-    """Two advisers; one moved from east to west on the first of March."""
-    services.people.import_json(OPERATOR, json.dumps(PEOPLE).encode())
-    services.capture.receive(
-        [
-            line(1, "二月的话", month=2),
-            line(2, "三月的话", month=3),
-            line(3, "苏禾的话，保本保息", sender="su.he", month=3),
-        ]
-    )
-    follow(services)
-    return services
+from tests.search.firm import department, employee, follow, line, search, texts
 
 
 def test_a_message_counts_to_the_department_its_adviser_was_in_when_it_was_sent(
