@@ -15,6 +15,7 @@ import app.oversight.api
 import app.people.api
 import app.screening.api
 import app.search.api
+import app.search.saved_api
 from app import __version__, health, worker
 from app.access.api import Gate
 from app.bootstrap import Services, warnings_of
@@ -76,6 +77,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.people.api.routes(services.people, gate),
         app.capture.api.routes(services.capture, db, gate),
         app.search.api.routes(db, services.finder, ZoneInfo(services.settings.time_zone), gate),
+        app.search.saved_api.routes(db, services.finder, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, warnings_of, gate),
         app.advice.api.routes(services.advice, gate),
