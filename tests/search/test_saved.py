@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from app.access import OPERATOR, Caller, Role, TokenScope
 from app.access.domain import Action
+from app.access.models import AuditEvent
 from app.bootstrap import Services
 from app.foundation.errors import Unavailable
 from app.main import create_app
@@ -176,8 +178,8 @@ def test_what_cannot_be_audited_is_not_answered(
 def test_every_look_leaves_its_audit_row(client: TestClient, firm: Services) -> None:
     def trail() -> list[str]:
         with firm.db.read() as connection:
-            query = "SELECT event FROM audit_events ORDER BY id"
-            return [row.event for row in connection.exec_driver_sql(query)]
+            query = select(AuditEvent.event).order_by(AuditEvent.seq)
+            return list(connection.execute(query).scalars())
 
     known = len(trail())
     for path in LOOKS:

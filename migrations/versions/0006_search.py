@@ -6,8 +6,8 @@ Index: `ix_saved_searches_owner` finds those of one person.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
