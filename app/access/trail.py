@@ -59,6 +59,7 @@ class Event(StrEnum):
     SAVED_DELETE = "search:saved:delete"
     ALERT_LIST = "oversight:alert:list"
     ALERT_OPEN = "oversight:alert:open"
+    ALERT_FIGURES = "oversight:figures:read"
     ALERT_STEP = "oversight:alert:step"
     CHECK_DECIDE = "advice:check:decide"
     CHECK_POLICY = "advice:policy:set"

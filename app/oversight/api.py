@@ -86,6 +86,7 @@ def routes(db: Database, warnings_of: WarningsOf, gate: Gate) -> APIRouter:
         category: Annotated[list[str], Query()] = [],  # noqa: B006
         department: Annotated[list[str], Query()] = [],  # noqa: B006
         rule: Annotated[list[str], Query()] = [],  # noqa: B006
+        disposition: Annotated[list[Disposition], Query()] = [],  # noqa: B006
         adviser: Word | None = None,
         owner: Word | None = None,
         queue: Queue | None = None,
@@ -100,6 +101,7 @@ def routes(db: Database, warnings_of: WarningsOf, gate: Gate) -> APIRouter:
             tuple(category),
             tuple(department),
             tuple(rule),
+            tuple(disposition),
             adviser,
             owner,
             None,

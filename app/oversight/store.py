@@ -88,6 +88,7 @@ class Wanted(NamedTuple):
     categories: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    dispositions: tuple[str, ...] = ()
     adviser: str | None = None
     owner: str | None = None
     not_proposed_by: str | None = None
@@ -223,6 +224,7 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterable[ColumnElemen
         (Alert.state, wanted.states),
         (Alert.severity, wanted.severities),
         (Alert.category, wanted.categories),
+        (Alert.disposition, wanted.dispositions),
     ):
         if values:
             yield column.in_(values)
