@@ -29,9 +29,11 @@ from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Follower
 from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
+from app.foundation.worktime import Calendar
 from app.oversight import store as alerts
 from app.oversight.alerts import TOPIC as ALERTS
 from app.oversight.alerts import raise_alerts
+from app.oversight.leads import note_leads
 from app.oversight.views import WarningOut
 from app.people import People, corp_codes
 from app.screening import backtests
@@ -181,9 +183,10 @@ def warnings_of(connection: Connection, records: Sequence[int]) -> dict[int, lis
     return found
 
 
-def _hand_on(connection: Connection, found: Sequence[screening.Found]) -> None:
+def _hand_on(calendar: Calendar, connection: Connection, found: Sequence[screening.Found]) -> None:
     """What becomes of new findings, in the transaction that found them."""
     raise_alerts(connection, found)
+    note_leads(connection, found, calendar)
     match_warned(connection, found)
 
 
@@ -210,7 +213,7 @@ def _assemble(
         signer=signer,
         handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
         followers=(
-            ScreeningFollower(db, released.current, _hand_on),
+            ScreeningFollower(db, released.current, partial(_hand_on, settings.calendar)),
             IndexFollower(db, index),
             *(
                 NotesFollower(db, index, name, partial(_read_notes, source.touched))

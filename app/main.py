@@ -12,6 +12,7 @@ import app.archive.api
 import app.capture.api
 import app.evidence.api
 import app.oversight.api
+import app.oversight.lead_api
 import app.oversight.learning_api
 import app.people.api
 import app.screening.api
@@ -81,6 +82,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.search.saved_api.routes(db, services.finder, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, warnings_of, gate),
+        app.oversight.lead_api.routes(db, gate),
         app.oversight.learning_api.routes(db, services.lexicons, gate),
         app.advice.api.routes(services.advice, gate),
         app.screening.api.routes(services.lexicons, gate),

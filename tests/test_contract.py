@@ -29,6 +29,7 @@ from app.foundation.database import Database
 from app.foundation.errors import Unavailable
 from app.foundation.settings import Settings
 from app.main import create_app
+from app.oversight.lead_store import LeadsWanted
 from app.oversight.store import Wanted
 from tests.journeys.office import BREACH, PASSWORD, Said
 
@@ -381,6 +382,7 @@ def test_every_message_gets_its_result_whatever_it_is(
 
 LISTS = {  # where a list goes on, and what its cursors are made for when nothing else is asked
     "alerts": Wanted(),
+    "leads": LeadsWanted(),
     "users": "users",
     "audit": {},
     "departments": ["DepartmentOut", None, None],

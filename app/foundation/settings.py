@@ -2,10 +2,13 @@
 
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
+
+from app.foundation.worktime import Calendar, read_days, read_hours
 
 
 class Settings(BaseSettings):
@@ -49,6 +52,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="日志级别")
     log_format: Literal["json", "console"] = Field("json", description="日志格式")
     time_zone: str = Field("Asia/Shanghai", description="界面与统计使用的时区")
+    working_hours: str = Field("09:00-18:00", description="工作时间，处置与跟进期限只计工作时间")
+    holidays: str = Field(
+        "",
+        description="放假的日子，例如 2026-10-01/2026-10-07,2026-05-01；每年以国务院办公厅通知为准",
+    )
+    workdays: str = Field("", description="调休上班的周末，写法同上")
     ingest_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="一次推送的最大字节数")
     search_timeout_seconds: float = Field(2.0, gt=0, description="一次检索的最长秒数")
 
@@ -59,6 +68,23 @@ class Settings(BaseSettings):
         if self.root_key_file.resolve().is_relative_to(self.data.resolve()):
             raise ValueError("LIUHEN_KEYS_URL 指向的根密钥文件须在数据目录之外")
         return self
+
+    @model_validator(mode="after")
+    def _read_calendar(self) -> Self:
+        for name in ("working_hours", "holidays", "workdays"):
+            read = read_hours if name == "working_hours" else read_days
+            try:
+                read(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"LIUHEN_{name.upper()} 写法有误：{error}") from None
+        return self
+
+    @property
+    def calendar(self) -> Calendar:
+        """When people work."""
+        opens, closes = read_hours(self.working_hours)
+        off, on = read_days(self.holidays), read_days(self.workdays)
+        return Calendar(ZoneInfo(self.time_zone), opens, closes, off, on)
 
     @property
     def database(self) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation.database import Base, BigKey, UtcDateTime
 
-APPEND_ONLY = ("alert_steps", "alert_records")
+APPEND_ONLY = ("alert_steps", "alert_records", "oversight_rules", "lead_records", "lead_steps")
 
 
 class Alert(Base):
@@ -71,4 +71,65 @@ class AlertStep(Base):
     actor: Mapped[str] = mapped_column(String(64))
     actor_name: Mapped[str] = mapped_column(Text)
     disposition: Mapped[str | None] = mapped_column(String(32))
+    note: Mapped[str] = mapped_column(Text)
+
+
+class RulesRow(Base):
+    """A version of the rules for telling and for deadlines; the newest holds."""
+
+    __tablename__ = "oversight_rules"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    document: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    actor: Mapped[str] = mapped_column(String(64))
+    actor_name: Mapped[str] = mapped_column(Text)
+
+
+class Lead(Base):
+    """What a client asked or complained of in one stretch of conversation; `record_id` is the first of it."""
+
+    __tablename__ = "leads"
+    __table_args__ = (
+        Index("ix_leads_state_due_at", "state", "due_at"),
+        Index("ix_leads_conversation_id_number", "conversation_id", "number"),
+    )
+    number: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(40), unique=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("records.id"), unique=True)
+    last_record_id: Mapped[int] = mapped_column(BigKey)
+    corp_id: Mapped[int] = mapped_column(BigKey)
+    conversation_id: Mapped[int] = mapped_column(BigKey)
+    client: Mapped[str] = mapped_column(String(256))
+    category: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    owner: Mapped[str | None] = mapped_column(String(64))
+    owner_name: Mapped[str | None] = mapped_column(Text)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    messages: Mapped[int] = mapped_column(Integer)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    raised_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class LeadRecord(Base):
+    """A message of a lead."""
+
+    __tablename__ = "lead_records"
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id"), primary_key=True, autoincrement=False
+    )
+    lead_number: Mapped[int] = mapped_column(ForeignKey("leads.number"), index=True)
+
+
+class LeadStepRow(Base):
+    """One entry of a lead's history."""
+
+    __tablename__ = "lead_steps"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    lead_number: Mapped[int] = mapped_column(ForeignKey("leads.number"), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    step: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    actor: Mapped[str] = mapped_column(String(64))
+    actor_name: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
