@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -26,7 +28,7 @@ from app.foundation import jobs, schema
 from app.foundation.blobs import BlobStore
 from app.foundation.database import Database, hold_folder
 from app.foundation.followers import TOPIC as RECORDS
-from app.foundation.followers import Follower
+from app.foundation.followers import Follower, take_lease
 from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
 from app.foundation.worktime import Calendar
@@ -41,16 +43,20 @@ from app.screening import store as screening
 from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
 from app.screening.service import Lexicons
+from app.search.care import Care
 from app.search.domain import Hit, Note
 from app.search.embedded import EmbeddedIndex
 from app.search.finder import Finder
 from app.search.follower import IndexFollower, NotesFollower
+from app.search.rebuild import Rebuilder
 from app.search.shapes import FindingOut
+from app.search.watch import count_watched
 
 _PACKAGE = Path(__file__).resolve().parent
 _WORDLISTS = (_PACKAGE / "_wordlists", _PACKAGE.parent / "wordlists")  # in a wheel, in a checkout
 
 
+WATCH_EVERY = 300.0  # seconds between two counts of the saved searches with an alert
 NOTES_BATCH = 1_000  # numbers of one step
 
 Touched: TypeAlias = tuple[list[int], int]  # records, and the number that they reach
@@ -113,6 +119,8 @@ class Services:
     capture: Capture
     index: EmbeddedIndex
     finder: Finder
+    care: Care
+    rebuilder: Rebuilder
     lexicons: Lexicons
     advice: Advice
     signer: Signer
@@ -126,15 +134,17 @@ class Services:
             return tails(connection)
 
     def tails_of(self, follower: Follower) -> dict[int, int]:
-        """The ends of what a follower follows: the log, or what is noted of its messages."""
-        source = NOTES.get(follower.name)
+        """The ends of what a follower follows."""
+        return _ends_of(self.db, follower)
+
+
+def _ends_of(db: Database, follower: Follower) -> dict[int, int]:
+    """The log, the audit trail, or what is noted of messages."""
+    source = NOTES.get(follower.name)
+    with db.read() as connection:
         if follower.name == SEAL_AUDIT:
-            with self.db.read() as connection:
-                return {logs.AUDIT: audit_head(connection).seq}
-        if source is None:
-            return self.tails()
-        with self.db.read() as connection:
-            return source.ends(connection)
+            return {logs.AUDIT: audit_head(connection).seq}
+        return tails(connection) if source is None else source.ends(connection)
 
 
 @contextmanager
@@ -197,33 +207,58 @@ def _assemble(
     door = Door(db, keyring, blobs)
     lexicons = Lexicons(db, wordlists(settings), settings.lexicon_alert_share)
     released = lexicons.released
+    access, holder = Access(db, settings), _holder(settings.data)
+    finder = Finder(db, index, findings_of, settings.search_timeout_seconds)
     return Services(
         settings=settings,
         db=db,
         keyring=keyring,
         blobs=blobs,
-        access=Access(db, settings),
+        access=access,
         people=People(db, settings),
         door=door,
         capture=Capture(db, door, keyring, blobs),
         index=index,
-        finder=Finder(db, index, findings_of, settings.search_timeout_seconds),
+        finder=finder,
+        care=Care(
+            db,
+            index,
+            ZoneInfo(settings.time_zone),
+            also=lambda: _watch(db, access, finder, holder),
+            also_every=WATCH_EVERY,
+            is_busy=door.is_busy,
+        ),
+        rebuilder=Rebuilder(index, partial(_indexing, db), partial(_ends_of, db)),
         lexicons=lexicons,
         advice=Advice(db, released.current),
         signer=signer,
         handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
         followers=(
             ScreeningFollower(db, released.current, partial(_hand_on, settings.calendar)),
-            IndexFollower(db, index),
-            *(
-                NotesFollower(db, index, name, partial(_read_notes, source.touched))
-                for name, source in NOTES.items()
-            ),
+            *_indexing(db, index),
             SealFollower(db, signer, settings.log_origin, of_audit=False),
             SealFollower(db, signer, settings.log_origin, of_audit=True),
         ),
-        holder=_holder(settings.data),
+        holder=holder,
     )
+
+
+def _indexing(db: Database, index: EmbeddedIndex) -> tuple[Follower, ...]:
+    """Everything that an index follows."""
+    return (
+        IndexFollower(db, index),
+        *(
+            NotesFollower(db, index, name, partial(_read_notes, source.touched))
+            for name, source in NOTES.items()
+        ),
+    )
+
+
+def _watch(db: Database, access: Access, finder: Finder, holder: str) -> None:
+    """Count the saved searches, unless another process has just done it."""
+    lasting = timedelta(seconds=WATCH_EVERY * 0.9)
+    if take_lease(db, "saved_searches", holder, lasting=lasting):
+        count_watched(db, access, finder)
 
 
 def _holder(data: Path) -> str:

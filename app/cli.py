@@ -284,7 +284,8 @@ def rebuild(
 ) -> None:
     """从日志起点重建一个部分，并等它到达日志末尾。"""
     with operating() as do:
-        do("rebuild", name=name)
+        with terminal.progress("重建", None) as show:
+            do("rebuild", name=name, on_progress=show)
         lag = _catch_up(do, timeout)
     terminal.put({"rebuilt": name, "lag": lag}, as_json, f"{name}：{terminal.lag_report(lag)}")
     raise typer.Exit(NO if any(lag.values()) else 0)

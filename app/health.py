@@ -32,6 +32,7 @@ def parts(services: Services, staff: worker.Staff | None) -> list[Part]:
     return [
         _tried("database", lambda: _database(services)),
         _tried("search", lambda: _lag(services)),
+        _index(services),
         _disk(services),
         *_followers(staff),
     ]
@@ -66,6 +67,22 @@ def _database(services: Services) -> str:
 
 def _lag(services: Services) -> str:
     return "，".join(f"{name} 落后 {lag} 条" for name, lag in worker.lags(services).items())
+
+
+def _index(services: Services) -> Part:
+    """What care has found of the index, and how far a rebuild is."""
+    health, progress = services.care.health, services.rebuilder.progress
+    words = []
+    if progress is not None:
+        words.append(f"正在重建：{progress.done}/{progress.total}，期间由旧索引应答")
+    if health.renewed_at is not None:
+        words.append(f"索引文件曾丢失或损坏，{health.renewed_at:%Y-%m-%d %H:%M} UTC 起重新建立")
+    if health.missed:
+        found = "、".join(health.missed[:3])
+        words.append(f"自检漏查 {len(health.missed)} 条（{found}），请运行 liuhen rebuild search")
+    words += health.faults
+    is_ok = not health.missed and not health.faults
+    return Part("index", is_ok, is_needed=False, detail="；".join(words) or "正常")
 
 
 def _disk(services: Services) -> Part:

@@ -25,6 +25,7 @@ from app.foundation.followers import Follower
 from app.foundation.http import InvalidFields
 from app.people.reading import Kind
 from app.search.asked import AskedPage
+from app.search.follower import IndexFollower
 
 Answer: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -118,14 +119,17 @@ def catch_up(services: Services, seconds: float, staff: worker.Staff | None) -> 
     return lag(services)
 
 
-def rebuild(services: Services, name: str) -> Answer:
-    """Put a follower back to the start of the log."""
+def rebuild(services: Services, name: str, on_progress: Progress) -> Answer:
+    """Put a follower back to the start of the log; the search index is built anew beside the one that serves."""
     chosen = {each.name: each for each in services.followers if each.name not in NOTES}
     if name not in chosen:
         raise BadInput(f"没有名为 {name} 的部分；可选：{'、'.join(sorted(chosen))}")
     with services.db.write() as connection:
         record(connection, Event.REBUILD_RUN, OPERATOR, name)
-    chosen[name].reset()
+    if name == IndexFollower.name:
+        services.rebuilder.run(on_progress)
+    else:
+        chosen[name].reset()
     services.db.bell.ring(followers.TOPIC)
     return {"rebuilt": name, **lag(services)}
 

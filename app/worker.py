@@ -4,12 +4,16 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.bootstrap import NOTES, Services
 from app.foundation import followers, jobs, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
 from app.screening.releases import Keeper
+
+if TYPE_CHECKING:
+    from app.search.care import Care
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,11 @@ def at_work(services: Services) -> Generator[Staff]:
         for follower in services.followers
     )
     others = (
+        services.care,
         Keeper(services.db, released),
         jobs.Worker(services.db, services.handlers, name=services.holder),
     )
-    threads: tuple[Runner | Keeper | jobs.Worker, ...] = (*runners, *others)
+    threads: tuple[Runner | Keeper | jobs.Worker | Care, ...] = (*runners, *others)
     for thread in threads:
         thread.start()
     try:

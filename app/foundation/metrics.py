@@ -33,6 +33,15 @@ JOBS = Gauge("liuhen_jobs", "Jobs by kind and state", ["kind", "state"], registr
 QUARANTINED = Gauge(
     "liuhen_quarantine_waiting", "Inputs in quarantine nobody has dealt with", registry=REGISTRY
 )
+SEARCH_CHECKED = Counter(
+    "liuhen_search_checked", "Archived messages searched for to check the index", registry=REGISTRY
+)
+SEARCH_MISSED = Counter(
+    "liuhen_search_missed", "Archived messages that this check did not find", registry=REGISTRY
+)
+SEARCH_RENEWED = Counter(
+    "liuhen_search_renewed", "Times a lost or damaged index began anew", registry=REGISTRY
+)
 
 
 def exposition() -> bytes:

@@ -123,6 +123,11 @@ def first_rid(sent_at: int) -> int:
     return since_epoch << SLOT_BITS
 
 
+def sent_ms(rid: int) -> int:
+    """The millisecond, since 1970, that a number belongs to."""
+    return (rid >> SLOT_BITS) + EPOCH_MS
+
+
 def rid_at(sent_at: int, seq: int, attempt: int) -> int:
     """The number to try for a message: by time, within a millisecond by `seq`, then elsewhere in it."""
     return first_rid(sent_at) | ((seq + attempt * _STRIDE) & (SLOTS - 1))

@@ -2,18 +2,17 @@
 
 The file is derived from the log and may be lost: every batch of messages and the follower's position are one
 transaction, so a killed process leaves neither a gap nor a double. One connection writes, under a lock; a few
-read-only ones search in parallel, each search on one snapshot and within its time limit. Messages are numbered
-by time (`domain.rid_at`), so that newest first, time ranges and page marks cost nothing and late arrivals stand
-where they belong.
+read-only ones search in parallel (`pool`), each search on one snapshot and within its time limit. Messages are
+numbered by time (`domain.rid_at`), so that newest first, time ranges and page marks cost nothing and late arrivals
+stand where they belong.
 """
 
 import contextlib
-import queue
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
@@ -28,36 +27,34 @@ from app.search.domain import (
     NeedsRebuild,
     Note,
     Page,
+    Row,
 )
 from app.search.filters import Filters
+from app.search.pool import BUSY_MS, CACHE_KIB, Pool
 from app.search.query import Query
 from app.search.statements import MESSAGES
 
-BUSY_MS = 5_000  # another process may be writing
-STEPS = 1_000  # of SQLite's machine between two looks at the clock
-CACHE_KIB = 65_536
+BESIDE = ("-wal", "-shm")  # what SQLite keeps beside its file
+
+T = TypeVar("T")
 
 
 class EmbeddedIndex:
     """The index in the file `path`, which is made if missing; usable from any thread.
 
-    A search that takes longer than `timeout` seconds, waiting for one of the `readers` included, is cut off
-    with `Unavailable`. A file that is damaged or of another version can be opened, but everything except
-    `reset` and `close` raises `NeedsRebuild`.
+    A search that takes longer than `timeout` seconds, waiting for a free reader included, is cut off with
+    `Unavailable`. A file that is damaged or of another version can be opened, but everything except `reset`,
+    `replace` and `close` raises `NeedsRebuild`.
     """
 
-    def __init__(self, path: Path, *, timeout: float = 2.0, readers: int = 4) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, timeout: float = 2.0) -> None:
+        self.path = path
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._idle: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
-        for _ in range(readers):
-            self._idle.put(None)  # opened when needed
-        self._readers = readers
+        self._pool = Pool(path)
         self._closed = False
-        self._writer = _open_writer(path)
-        with contextlib.suppress(NeedsRebuild), _translated():
-            _prepare(self._writer)
+        self.is_damaged = False  # some reading or writing found it so
+        self._writer, self._file = self._open()
 
     # Writing
 
@@ -75,7 +72,7 @@ class EmbeddedIndex:
     def annotate(
         self, corp_id: int, notes: Sequence[Note], *, stream: str, after: int, upto: int
     ) -> None:
-        """Replace what is known of findings, and move the position in `stream` from `after` to `upto`.
+        """Replace what is noted of messages, and move the position in `stream` from `after` to `upto`.
 
         `stream` names where the notes come from and counts as its source does. All or nothing; raises
         `CursorMoved` like `write`. A note may precede its message.
@@ -91,13 +88,38 @@ class EmbeddedIndex:
         with self._lock, _translated():
             _empty(self._writer)
             _prepare(self._writer)
+            self.is_damaged = False
+
+    def merge(self, *, start: bool = False) -> bool:
+        """Bring the text index a step nearer to one piece; False when there is nothing left to do.
+
+        A step takes some tens of milliseconds; `start` begins with every piece there is.
+        """
+        with self._writing() as connection:
+            return statements.merge(connection, start=start)
+
+    def replace(self, other: Path) -> None:
+        """Serve the closed index in the file `other` from now on, under this one's name.
+
+        Waits for the searches under way; those that come meanwhile wait for it.
+        """
+        with self._exchanged():
+            other.replace(self.path)
+
+    def is_lost(self) -> bool:
+        """Whether the file was deleted or exchanged behind the back of whoever has it open."""
+        return _file_at(self.path) != self._file
+
+    def reopen(self) -> None:
+        """Open what is at the path now; a missing file is made anew, empty."""
+        with self._exchanged():
+            pass
 
     # Reading
 
     def position(self, corp_id: int, stream: str = MESSAGES) -> int:
         """Up to which number the stream of this corp has been dealt with; 0 before the first."""
-        with self._reading() as connection:
-            return statements.position(connection, corp_id, stream)
+        return self._read(lambda connection: statements.position(connection, corp_id, stream))
 
     def search(
         self,
@@ -114,26 +136,36 @@ class EmbeddedIndex:
         """
         if not 1 <= limit <= MAX_ROWS:
             raise ValueError(f"limit must be within 1 and {MAX_ROWS}")
-        search = cursors.fingerprint(query, filters)
-        last = None if cursor is None else cursors.decode(search, cursor)
+        mark = cursors.fingerprint(query, filters)
+        last = None if cursor is None else cursors.decode(mark, cursor)
         if filters.sees_nothing():
             return Page((), 0, "eq", None)
-        with self._reading() as connection:
+
+        def find(connection: apsw.Connection) -> Page:
             match = fts.expression(query, filters, statements.corps(connection))
             rows = statements.rows(connection, match, filters, limit + 1, last)
             if last is None and len(rows) <= limit:
                 return Page(tuple(rows), len(rows), "eq", None)
             total, relation = statements.total(connection, match, filters, count)
-        more = cursors.encode(search, rows[limit - 1].rid) if len(rows) > limit else None
-        return Page(tuple(rows[:limit]), total, relation, more)
+            more = cursors.encode(mark, rows[limit - 1].rid) if len(rows) > limit else None
+            return Page(tuple(rows[:limit]), total, relation, more)
+
+        return self._read(find)
+
+    def mark_after(self, query: Query | None, filters: Filters, row: Row) -> str:
+        """The page mark by which this very search goes on after a row that it gave."""
+        return cursors.encode(cursors.fingerprint(query, filters), row.rid)
 
     def facets(self, query: Query | None, filters: Filters, zone: tzinfo) -> Facets:
         """What a search finds, counted by adviser, department, category and month of `zone`."""
         if filters.sees_nothing():
             return NO_FACETS
-        with self._reading() as connection:
+
+        def count(connection: apsw.Connection) -> Facets:
             match = fts.expression(query, filters, statements.corps(connection))
             return facets.count(connection, match, filters, zone)
+
+        return self._read(count)
 
     def check(self) -> tuple[str, ...]:
         """What is wrong with the file, in words; empty when it is sound. Reads all of it."""
@@ -145,9 +177,7 @@ class EmbeddedIndex:
         if self._closed:
             return
         self._closed = True
-        for _ in range(self._readers):
-            if (reader := self._idle.get()) is not None:
-                reader.close()
+        self._pool.close()
         with self._lock:
             self._writer.close()
 
@@ -155,43 +185,70 @@ class EmbeddedIndex:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[apsw.Connection]:
-        with self._lock, _translated(), self._writer:
+        with self._lock, self._noticed(), self._writer:
             _require_version(self._writer)
             yield self._writer
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[apsw.Connection]:
-        deadline = time.monotonic() + self._timeout
-        with self._borrowed() as reader, _translated(), _limited(reader, deadline), reader:
-            _require_version(reader)
-            yield reader
+    def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        def checked(connection: apsw.Connection) -> T:
+            _require_version(connection)
+            return work(connection)
+
+        with self._noticed():
+            return self._pool.read(checked, self._timeout)
 
     @contextlib.contextmanager
-    def _borrowed(self) -> Iterator[apsw.Connection]:
+    def _noticed(self) -> Iterator[None]:
         try:
-            reader = self._idle.get(timeout=self._timeout)
-        except queue.Empty:
-            raise Unavailable("同时检索的人太多，请稍后再试", retry_after=1) from None
-        try:
-            if reader is None:
-                with _translated():
-                    reader = _open_reader(self._path)
-            yield reader
-        finally:
-            self._idle.put(reader)
+            with _translated():
+                yield
+        except NeedsRebuild:
+            self.is_damaged = True
+            raise
+
+    @contextlib.contextmanager
+    def _exchanged(self) -> Iterator[None]:
+        """Nobody has the file open inside; afterwards it is whatever is at the path."""
+        with self._lock, _translated(), self._pool.emptied():
+            is_own = not self.is_lost()
+            self._writer.close()
+            if is_own:  # closed last, SQLite has brought them into the file
+                _remove_beside(self.path)
+            yield
+            self._writer, self._file = self._open()
+            self.is_damaged = False
+
+    def _open(self) -> tuple[apsw.Connection, int | None]:
+        if not self.path.exists():
+            _remove_beside(self.path)  # they belong to a file that is gone
+        writer = _open_writer(self.path)
+        with contextlib.suppress(NeedsRebuild), _translated():
+            _prepare(writer)
+        return writer, _file_at(self.path)
+
+
+def remove(path: Path) -> None:
+    """Delete an index that nobody has open, if there is one."""
+    path.unlink(missing_ok=True)
+    _remove_beside(path)
+
+
+def _remove_beside(path: Path) -> None:
+    for ending in BESIDE:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _file_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _open_writer(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     connection.transaction_mode = "IMMEDIATE"
     connection.set_busy_timeout(BUSY_MS)
-    return connection
-
-
-def _open_reader(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(BUSY_MS)
-    connection.pragma("cache_size", -CACHE_KIB)
     return connection
 
 
@@ -237,17 +294,3 @@ def _translated() -> Iterator[None]:
         raise NeedsRebuild("索引文件已损坏") from error
     except (apsw.IOError, apsw.FullError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
         raise Unavailable("索引文件无法读写，请检查磁盘") from error
-
-
-@contextlib.contextmanager
-def _limited(connection: apsw.Connection, deadline: float) -> Iterator[None]:
-    """Interrupt whatever runs on the connection once the deadline has passed."""
-
-    def expired() -> bool:
-        return time.monotonic() > deadline
-
-    connection.set_progress_handler(expired, STEPS)
-    try:
-        yield
-    finally:
-        connection.set_progress_handler(None)

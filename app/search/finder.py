@@ -24,7 +24,7 @@ from app.people import corp_codes, department_names, names
 from app.search import cursors, ranking, tokens
 from app.search import query as language
 from app.search.asked import Asked, AskedPage, Search, filters_of, read
-from app.search.domain import Facets, Page, Relation, Row
+from app.search.domain import Facets, Page, Relation, Row, sent_ms
 from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters, Order
 from app.search.shapes import (
@@ -151,7 +151,6 @@ class Finder:
     def _literal(self, search: Search, filters: Filters, asked: AskedPage, scope: Scope) -> Page:
         """Look at the candidates in order until the page is full, and further for an exact total."""
         deadline = time.monotonic() + self.timeout
-        mark = cursors.fingerprint(search.tree, filters)
         found: list[Row] = []
         cursor, looked, last = asked.cursor, 0, None
         while True:
@@ -165,7 +164,7 @@ class Finder:
                 break
         relation: Relation = "eq" if cursor is None and asked.cursor is None else "gte"
         rest = found[asked.limit - 1] if len(found) > asked.limit else last if cursor else None
-        more = None if rest is None else cursors.encode(mark, rest.rid)
+        more = None if rest is None else self.index.mark_after(search.tree, filters, rest)
         return Page(tuple(found[: asked.limit]), len(found), relation, more)
 
     def _said(self, rows: Sequence[Row], search: Search, scope: Scope) -> list[Row]:
@@ -181,18 +180,19 @@ class Finder:
         ]
 
     def _ranked(self, search: Search, asked: AskedPage, scope: Scope) -> Page:
-        """A page of the newest messages by relevance; the mark holds the newest of them all and the place."""
+        """A page of the newest messages by relevance; the mark holds the moment after them all and the place."""
         filters = replace(search.filters, order="newest")
         mark = cursors.fingerprint(search.tree, filters)
-        top, place = (None, 0) if asked.cursor is None else _ranked_place(asked.cursor, mark)
-        newest = None if top is None else cursors.encode(mark, top + 1)
-        page = self.index.search(search.tree, filters, RANKED, newest, asked.count)
+        until, place = (None, 0) if asked.cursor is None else _ranked_place(asked.cursor, mark)
+        window = filters if until is None else replace(filters, until=until)
+        page = self.index.search(search.tree, window, RANKED, None, asked.count)
         rows = self._said(page.rows, search, scope) if search.literal else list(page.rows)
         ordered = self._by_score(rows, search, scope)
         shown_rows = tuple(ordered[place : place + asked.limit])
         more = None
         if page.rows and place + asked.limit < len(ordered):
-            more = paging.encode([page.rows[0].rid, place + asked.limit], of=mark.hex())
+            edge = sent_ms(page.rows[0].rid) + 1 if until is None else until
+            more = paging.encode([edge, place + asked.limit], of=mark.hex())
         if search.literal:
             return Page(shown_rows, len(rows), "gte" if page.next else "eq", more)
         return Page(shown_rows, page.total, page.relation, more)
@@ -248,10 +248,10 @@ def _ranked_place(cursor: str, mark: bytes) -> tuple[int, int]:
     position = paging.decode(cursor, of=mark.hex())
     if not (isinstance(position, list) and [type(each) for each in position] == [int, int]):
         raise paging.BadCursor("请从第一页重新开始")
-    top, place = position
-    if not (abs(top) < paging.LARGEST and 0 <= place <= RANKED):
+    until, place = position
+    if not (abs(until) < paging.LARGEST and 0 <= place <= RANKED):
         raise paging.BadCursor("请从第一页重新开始")
-    return top, place
+    return until, place
 
 
 def _read(connection: Connection, rows: Iterable[Row], scope: Scope) -> list[Message]:

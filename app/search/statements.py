@@ -11,6 +11,7 @@ from app.search import fts, selection, tokens
 from app.search.domain import CAP, SLOTS, Count, Document, Note, Relation, Row, rid_at
 from app.search.filters import Filters
 
+MERGE_PAGES = 500
 MESSAGES = "messages"  # the stream that the documents come from
 VERSION = f"layout 2, {tokens.VERSION}"
 
@@ -193,6 +194,14 @@ def total(
     if count == "capped" and total > CAP:
         return CAP, "gte"
     return total, "eq"
+
+
+def merge(connection: apsw.Connection, *, start: bool) -> bool:
+    """One step of `MERGE_PAGES` pages towards a single piece; False when nothing was left to do."""
+    before = connection.total_changes()
+    pages = -MERGE_PAGES if start else MERGE_PAGES
+    connection.execute("INSERT INTO ft (ft, rank) VALUES ('merge', ?)", (pages,))
+    return connection.total_changes() - before > 1  # the statement itself counts as one
 
 
 def faults(connection: apsw.Connection) -> Iterator[str]:

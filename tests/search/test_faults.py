@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 import apsw
 import pytest
 
 from app.foundation.errors import Unavailable
+from app.search import pool
 from app.search.domain import Document, NeedsRebuild, Page
 from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters
@@ -24,6 +25,7 @@ STEP = 20
 WRITER = f"""
 import sys
 from pathlib import Path
+from unittest import mock
 from app.search.domain import Document
 from app.search.embedded import EmbeddedIndex
 index = EmbeddedIndex(Path(sys.argv[1]))
@@ -134,11 +136,12 @@ def test_a_search_beyond_its_time_is_cut_off_and_the_next_one_works(large: Embed
 
 def test_a_search_that_finds_no_free_reader_in_time_is_refused(large: EmbeddedIndex) -> None:
     large._timeout = 0.01
-    with ExitStack() as held:
-        for _ in range(4):
-            held.enter_context(large._borrowed())
-        with pytest.raises(Unavailable, match="太多"):
-            total(large)
+    quick = large._pool.quick
+    held = [quick.take() for _ in range(quick.size)]
+    with pytest.raises(Unavailable, match="太多"):
+        total(large)
+    for each in held:
+        quick.give(each)
     large._timeout = 30.0
     assert total(large) == 5000
 
@@ -212,10 +215,13 @@ def test_a_position_behind_its_documents_is_noticed(large: EmbeddedIndex) -> Non
 
 
 def test_a_reset_does_not_wait_for_a_search_under_way(large: EmbeddedIndex) -> None:
-    with large._reading() as reader:
+    def counted(reader: apsw.Connection) -> tuple[int, int]:
         before = reader.execute("SELECT count(*) FROM doc").get
         large.reset()
-        assert reader.execute("SELECT count(*) FROM doc").get == before == 5000
+        return before, reader.execute("SELECT count(*) FROM doc").get
+
+    with mock.patch.object(pool, "QUICK", 60.0):
+        assert large._pool.read(counted, 60.0) == (5000, 5000)
     large.write(1, 0, documents(0, 2), 2)
     assert total(large) == 2
 
@@ -237,3 +243,110 @@ def test_closing_twice_is_closing_once(index: EmbeddedIndex) -> None:
     index._timeout = 0.01
     with pytest.raises(Unavailable):
         index.position(1)
+
+
+def test_slow_searches_wait_for_each_other_and_hold_up_nobody_else(large: EmbeddedIndex) -> None:
+    slow = large._pool.slow
+    held = [slow.take() for _ in range(slow.size)]
+    assert total(large) == 5000
+    large._timeout = 0.1
+    with mock.patch.object(pool, "QUICK", 0.0), pytest.raises(Unavailable, match="太多"):
+        total(large)
+    for each in held:
+        slow.give(each)
+    large._timeout = 30.0
+    with mock.patch.object(pool, "QUICK", 0.0):
+        assert total(large) == 5000
+
+
+def test_fifty_searchers_at_once_all_get_the_truth_or_a_clear_no(large: EmbeddedIndex) -> None:
+    answers: list[int | str] = []
+
+    def ask(number: int) -> None:
+        try:
+            found = large.search(parse("保 -息 (1|2|3)" if number % 2 else "保本"), Filters())
+            answers.append(found.total)
+        except Unavailable as refused:
+            answers.append(refused.code)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(50)]
+    with mock.patch.object(pool, "QUICK", 0.001):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(answers) == 50
+    spelled = sum(any(digit in str(seq) for digit in "123") for seq in range(1, 5001))
+    assert {*answers} <= {5000, spelled, "unavailable"}
+    assert total(large) == 5000
+
+
+def test_an_index_put_in_place_serves_at_once_and_keeps_its_positions(
+    large: EmbeddedIndex, tmp_path: Path
+) -> None:
+    total(large)  # readers are open
+    other = EmbeddedIndex(tmp_path / "other.db")
+    other.write(1, 0, documents(0, 7), 9)
+    other.close()
+    large.replace(tmp_path / "other.db")
+    assert (total(large), large.position(1)) == (7, 9)
+    large.write(1, 9, documents(9, 11), 11)
+    assert total(large) == 9
+    assert large.check() == ()
+    assert not large.is_lost()
+
+
+def test_searches_beside_an_exchange_see_one_index_or_the_other(
+    large: EmbeddedIndex, tmp_path: Path
+) -> None:
+    seen: set[int] = set()
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        try:
+            while not stop.is_set():
+                seen.add(total(large))
+        except BaseException as failure:  # noqa: BLE001 - told to the main thread
+            failures.append(failure)
+
+    large._timeout = 30.0
+    readers = [threading.Thread(target=read) for _ in range(6)]
+    for reader in readers:
+        reader.start()
+    for turn in range(10):
+        other = EmbeddedIndex(tmp_path / "other.db")
+        other.write(1, 0, documents(0, 100 + turn), 200)
+        other.close()
+        large.replace(tmp_path / "other.db")
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert seen <= {5000, *range(100, 110)}
+    assert total(large) == 109
+
+
+def test_a_file_deleted_or_exchanged_under_way_is_noticed_and_begun_anew(
+    large: EmbeddedIndex,
+) -> None:
+    assert not large.is_lost()
+    large.path.unlink()
+    assert large.is_lost()
+    large.reopen()
+    assert (large.is_lost(), large.position(1), total(large)) == (False, 0, 0)
+    large.write(1, 0, documents(0, 3), 3)
+    assert (total(large), large.check()) == (3, ())
+
+
+def test_merging_ends_and_changes_no_answer(index: EmbeddedIndex) -> None:
+    for after in range(0, 400, STEP):
+        index.write(1, after, documents(after, after + STEP), after + STEP)
+    steps = 1
+    is_left = index.merge(start=True)
+    while is_left:
+        is_left = index.merge()
+        steps += 1
+        assert steps < 1000
+    assert (total(index), index.check()) == (400, ())
+    assert not index.merge()
