@@ -1,20 +1,14 @@
-"""Many words in one text, by `pyahocorasick`.
+"""Many words in one text, by their first two symbols.
 
-Words and texts go in as UTF-8 bytes read as Latin-1: no node has more than about sixty children
-then, so a list with thousands of different first characters is scanned as fast as a small one.
+A text is looked through pair by pair, at a cost that hardly grows with the number of words or of their first
+characters. Words are put in one at a time, so that making a `Finder` of any size never keeps other threads waiting.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping
+from operator import add
 from typing import Generic, NamedTuple, TypeVar
 
-import ahocorasick
-
 Value = TypeVar("Value")
-
-
-def _bytes(text: str) -> str:
-    return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 class Place(NamedTuple, Generic[Value]):
@@ -28,42 +22,55 @@ class Place(NamedTuple, Generic[Value]):
 class Finder(Generic[Value]):
     """Finds every occurrence of every word, overlapping ones too."""
 
-    def __init__(self, words: Mapping[str, Value]) -> None:
-        self._machine = ahocorasick.Automaton()
-        for word, value in words.items():
+    def __init__(self, words: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> None:
+        pairs = words.items() if isinstance(words, Mapping) else words
+        self._values: dict[str, Value] = {}
+        self._sizes: dict[str, tuple[int, ...]] = {}  # of the words that begin with the pair
+        self._pairs: set[str] = set()
+        self._singles: set[str] = set()
+        for word, value in pairs:
             if word:
-                self._machine.add_word(_bytes(word), (len(word), value))
-        self._empty = not len(self._machine)
-        if not self._empty:
-            self._machine.make_automaton()
+                self._values[word] = value
+                self._file(word)
 
-    def touches(self, text: str) -> bool:
-        """Whether any word occurs at all; stops at the first."""
-        return not self._empty and next(self._machine.iter(_bytes(text)), None) is not None
+    def _file(self, word: str) -> None:
+        size, pair = len(word), word[:2]
+        if size == 1:
+            self._singles.add(word)
+            return
+        self._pairs.add(pair)
+        known = self._sizes.get(pair, ())
+        if size not in known:
+            self._sizes[pair] = tuple(sorted((*known, size)))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def may_touch(self, text: str) -> bool:
+        """False only when no word occurs."""
+        if not self._pairs.isdisjoint(map(add, text, text[1:])):
+            return True
+        return not self._singles.isdisjoint(text)
 
     def find(self, text: str) -> Iterator[Place[Value]]:
-        """Every occurrence, ordered by its end."""
-        if self._empty:
-            return
-        hits = self._machine.iter(_bytes(text))
-        first = next(hits, None)
-        if first is None:
-            return
-        ends = _ends(text)
-        yield _place(first, ends)
-        for hit in hits:
-            yield _place(hit, ends)
+        """Every occurrence, ordered by its start, shorter ones first."""
+        values = self._values
+        for start, end in self._spots(text):
+            yield Place(start, end, values[text[start:end]])
 
+    def values(self, text: str) -> set[Value]:
+        """What the words that occur stand for."""
+        words = self._values
+        return {words[word] for word in {text[start:end] for start, end in self._spots(text)}}
 
-def _place(hit: tuple[int, tuple[int, Value]], ends: Mapping[int, int]) -> Place[Value]:
-    last, (size, value) = hit
-    end = ends[last]
-    return Place(end - size, end, value)
-
-
-def _ends(text: str) -> dict[int, int]:
-    """Last byte of each character to the position after the character."""
-    sizes = accumulate(
-        1 if c < "\x80" else 2 if c < "\u0800" else 3 if c < "\U00010000" else 4 for c in text
-    )
-    return {size - 1: at for at, size in enumerate(sizes, 1)}
+    def _spots(self, text: str) -> Iterator[tuple[int, int]]:
+        values, sizes, singles, length = self._values, self._sizes, self._singles, len(text)
+        for start, pair in enumerate(map(add, text, text[1:])):
+            if pair[0] in singles:
+                yield start, start + 1
+            if pair in sizes:
+                for size in sizes[pair]:
+                    if text[start : start + size] in values and start + size <= length:
+                        yield start, start + size
+        if text[-1:] in singles:
+            yield len(text) - 1, len(text)

@@ -9,9 +9,11 @@ import hashlib
 import re
 import tomllib
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -20,11 +22,20 @@ from app.screening.domain import LexiconError, Role, Severity
 from app.screening.expand import BadFamily, Family, alternatives, family
 from app.screening.finder import Finder
 from app.screening.fold import Fold, read_pairs
-from app.screening.patterns import BadPattern, Concept, Pattern, Weigh, concept, parse
+from app.screening.index import Index
+from app.screening.patterns import (
+    BadPattern,
+    Concept,
+    Pattern,
+    Weigh,
+    Wordings,
+    concept,
+    is_plain,
+    parse,
+)
 from app.screening.variants import Variant
 
 STAFF = ("adviser", "colleague")
-Needs = tuple[bool, tuple[frozenset[str], ...]]  # for staff too; characters a match needs
 _RULE_KEYS = {
     "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
     "negation", "denied_by", "lead", "topic", "attached", "match", "no_match",
@@ -47,7 +58,7 @@ class Rule(NamedTuple):
     id: str
     name: str
     category: str
-    patterns: tuple[Pattern, ...]
+    patterns: Sequence[Pattern]
     ask: bool
     by: tuple[str, ...]
     unless: re.Pattern[str] | None
@@ -93,16 +104,22 @@ class Lexicon:
     version: str
     categories: Mapping[str, Category]
     fold: Fold
-    gate: Finder[tuple[Needs, ...]]
     disguises: Finder[Variant]
-    anchors: Finder[tuple[tuple[int, int], ...]]
+    index: Index
     rules: tuple[Rule, ...]
+    firsts: tuple[int, ...]  # the number of each rule's first wording
     speech: Mapping[str, re.Pattern[str]]
 
     @classmethod
     def load(cls, directory: Path) -> "Lexicon":
         """Read and compile the word lists under `directory`."""
         return _Reader(directory).lexicon()
+
+    def wording(self, number: int) -> tuple[Rule, Pattern]:
+        """The wording that `index` knows by `number`, and its rule."""
+        at = bisect_right(self.firsts, number) - 1
+        rule = self.rules[at]
+        return rule, rule.patterns[number - self.firsts[at]]
 
 
 class _File(NamedTuple):
@@ -144,32 +161,18 @@ class _Reader:
             raise LexiconError("categories", 1, "目录里没有任何类别文件，请放回至少一个")
         categories = [self._category(self._read(path)) for path in paths]
         rules = tuple(rule for category in categories for rule in category.rules)
-        anchors = _anchors(rules)
+        wordings = ((pattern, rule.for_staff) for rule in rules for pattern in rule.patterns)
         disguises = self._disguises()
         return Lexicon(
             version=self._version.hexdigest()[:16],
             categories={category.slug: category for category in categories},
             fold=self._fold,
-            gate=Finder(self._gate(rules, anchors, disguises)),
             disguises=Finder(disguises),
-            anchors=Finder(anchors),
+            index=Index(wordings, disguises, self._fold.bare),
             rules=rules,
+            firsts=tuple(accumulate((len(rule.patterns) for rule in rules[:-1]), initial=0)),
             speech=self._phrases(),
         )
-
-    def _gate(
-        self,
-        rules: tuple[Rule, ...],
-        anchors: Mapping[str, tuple[tuple[int, int], ...]],
-        disguises: Mapping[str, Variant],
-    ) -> dict[str, tuple[Needs, ...]]:
-        """Anchor words and disguises as `Fold.bare` shows them, with what else a match needs."""
-        found: dict[str, tuple[Needs, ...]] = {}
-        for word, pairs in anchors.items():
-            bare = self._fold.bare(word)
-            needs = {(rules[r].for_staff, rules[r].patterns[p].musts): None for r, p in pairs}
-            found[bare] = tuple(dict.fromkeys([*found.get(bare, ()), *needs]))
-        return {**found, **{self._fold.bare(word): ((True, ()),) for word in disguises}}
 
     def _read(self, path: Path) -> _File:
         name = path.relative_to(self._directory).as_posix()
@@ -329,7 +332,7 @@ class _Reader:
             id=f"{slug}/{key}",
             name=str(data.get("name", key)),
             category=slug,
-            patterns=tuple(self._pattern(file, say, place) for say in says),
+            patterns=self._wordings(file, says, place),
             ask=bool(data.get("ask", False)),
             by=tuple(by),
             unless=self._some(
@@ -347,6 +350,13 @@ class _Reader:
             match=tuple(data["match"]),
             no_match=tuple(data["no_match"]),
         )
+
+    def _wordings(self, file: _File, says: list[str], place: str) -> Wordings:
+        fold = self._fold.word
+        given = [
+            say if is_plain(say) and fold(say) else self._pattern(file, say, place) for say in says
+        ]
+        return Wordings(given, fold)
 
     def _pattern(self, file: _File, say: str, place: str) -> Pattern:
         try:
@@ -382,13 +392,3 @@ def _basis(file: _File, data: Mapping[str, Any]) -> str:
         if set(entry) != {"text", "source", "date", "mark"}:
             raise file.wrong("每条 [[basis]] 要有 text、source、date、mark 四项", "[[basis]]")
     return "；".join(f"{entry['text']}（{entry['source']}，{entry['date']}）" for entry in entries)
-
-
-def _anchors(rules: tuple[Rule, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Anchor word to the (rule, pattern) pairs it may belong to."""
-    found: dict[str, dict[tuple[int, int], None]] = {}
-    for r, rule in enumerate(rules):
-        for p, pattern in enumerate(rule.patterns):
-            for word in pattern.anchor:
-                found.setdefault(word, {})[r, p] = None
-    return {word: tuple(pairs) for word, pairs in found.items()}

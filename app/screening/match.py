@@ -27,19 +27,9 @@ class Hit(NamedTuple):
 
 def read(lexicon: Lexicon, text: str, role: Role) -> Folded | None:
     """The folded, undisguised text; None when no rule for `role` can possibly match it."""
-    if not _possible(lexicon, lexicon.fold.bare(text), client=role == "client"):
+    if not lexicon.index.possible(lexicon.fold.bare(text), client=role == "client"):
         return None
     return undisguise(lexicon.fold.full(text), lexicon.disguises)
-
-
-def _possible(lexicon: Lexicon, bare: str, *, client: bool) -> bool:
-    """Whether an anchor word stands in the text together with what else its pattern needs."""
-    chars = set(bare)
-    return any(
-        (client or for_staff) and not any(chars.isdisjoint(must) for must in needs)
-        for place in lexicon.gate.find(bare)
-        for for_staff, needs in place.value
-    )
 
 
 def hits(lexicon: Lexicon, folded: Folded, role: Role) -> list[Hit]:
@@ -49,18 +39,14 @@ def hits(lexicon: Lexicon, folded: Folded, role: Role) -> list[Hit]:
     """
     text = folded.text
     chars = set(text)
-    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for start, end, pairs in lexicon.anchors.find(text):
-        for pair in pairs:
-            places.setdefault(pair, []).append((start, end))
     found: dict[tuple[str, int], Hit] = {}
-    for (r, p), spots in places.items():
-        rule = lexicon.rules[r]
+    for number, spots in lexicon.index.spots(text):
+        rule, pattern = lexicon.wording(number)
         if role != "client" and not rule.for_staff:
             continue
-        if any(chars.isdisjoint(must) for must in rule.patterns[p].musts):
+        if any(chars.isdisjoint(must) for must in pattern.musts):
             continue
-        for hit in islice(_confirmed(rule, rule.patterns[p], folded, spots), MOST):
+        for hit in islice(_confirmed(rule, pattern, folded, spots), MOST):
             known = found.get((rule.id, hit.start))
             if known is None or hit.end > known.end:
                 found[rule.id, hit.start] = hit

@@ -13,7 +13,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from app.screening.expand import Family, alternatives, family
 
@@ -46,6 +46,9 @@ _NUMBER_FIRSTS = {
     "倍": _DIGITS | {"翻"},
     "账号串": frozenset("abcdefghijklmnopqrstuvwxyz"),
 }
+
+
+_SHORT_HAND = re.compile(r"[()|?<>+…\s]")
 
 
 class BadPattern(ValueError):
@@ -101,16 +104,47 @@ class Pattern(NamedTuple):
     """A compiled pattern: `anchor` are the words one of which any match contains.
 
     A `literal` pattern is a short list of words, so that a hit of the automaton is the match.
+    Any match contains one word of each of `needs`.
     A text that lacks all characters of one of `musts` cannot match.
     `reach` is the most symbols a match takes.
     """
 
     source: str
     anchor: tuple[str, ...]
+    needs: tuple[tuple[str, ...], ...]
     literal: bool
     musts: tuple[frozenset[str], ...]
     regex: str
     reach: int
+
+
+class Wordings(Sequence[Pattern]):
+    """The patterns of a rule; a plain word stays a string until it is looked at."""
+
+    def __init__(self, given: Sequence[Pattern | str], fold: Callable[[str], str]) -> None:
+        self._given, self._fold = given, fold
+
+    @overload
+    def __getitem__(self, at: int) -> Pattern: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Pattern]: ...
+    def __getitem__(self, at: int | slice) -> Pattern | Sequence[Pattern]:
+        if isinstance(at, slice):
+            return Wordings(self._given[at], self._fold)
+        one = self._given[at]
+        return one if isinstance(one, Pattern) else self._plain(one)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def _plain(self, source: str) -> Pattern:
+        word = self._fold(source)
+        return Pattern(source, (word,), ((word,),), True, (), re.escape(word), len(word))
+
+
+def is_plain(source: str) -> bool:
+    """Whether a wording is one word without any short-hand."""
+    return not _SHORT_HAND.search(source)
 
 
 class Span(NamedTuple):
@@ -138,7 +172,7 @@ def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Patter
     anchor = items[0].what.words if literal else min(anchors, key=weight.total)
     reach = sum(item.what.longest + _REACH[item.gap] for item in items)
     musts = tuple(must for item in items if not item.optional for must in item.what.musts)
-    return Pattern(source, anchor, literal, musts, _regex(items), reach)
+    return Pattern(source, anchor, tuple(anchors), literal, musts, _regex(items), reach)
 
 
 def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) -> Item:
