@@ -24,6 +24,8 @@ _SEPARATORS = {
     **dict.fromkeys("%％﹪", "%"),
     **dict.fromkeys("+＋➕﹢", "+"),
 }
+HIDDEN = frozenset(_SEPARATORS.values()) - {"%"}  # symbols that `Fold.bare` leaves out
+_PERCENT = {char: symbol for char, symbol in _SEPARATORS.items() if symbol == "%"}
 _JOINTS = frozenset("，。！？\n .-+")
 _FACE = re.compile(r"\[[一-鿿A-Za-z]{1,6}\]")  # WeCom writes emoji as [微笑]
 _FINAL = frozenset("的了吗呢吧啊呀哦嘛哈么")
@@ -68,11 +70,11 @@ class Fold:
     """The fold of one lexicon: the generated table plus the lexicon's own look-alikes."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        self._bare = _Table(pairs, dict.fromkeys(_SEPARATORS, ""))
+        self._bare = _Table(pairs, {**dict.fromkeys(_SEPARATORS, ""), **_PERCENT})
         self._full = _Table(pairs, _SEPARATORS)
 
     def bare(self, text: str) -> str:
-        """Only letters, digits and Han: what the gate scans. No offsets, about 2 µs for a message."""
+        """Only letters, digits, Han and `%`: what the gate scans. No offsets, about 2 µs for a message."""
         if "[" in text:
             text = _FACE.sub("", text)
         return text.translate(self._bare)

@@ -19,6 +19,7 @@ from app.screening.expand import Family, alternatives, family
 
 NEAR, FAR, WIDE = 5, 14, 30
 _REACH = {"": NEAR, "…": FAR, "……": WIDE, "+": 0}
+_FEW = 60  # words of a set that are worth looking for beside the anchor
 _NUMBER = 24  # symbols the longest number takes
 _GAPS = {
     "": f"[^，。！？\\n]{{0,{NEAR}}}?",
@@ -40,6 +41,12 @@ NUMBERS = {
     "账号串": r"[a-z][a-z0-9_-]{5,19}",
 }
 
+_NUMBER_WORDS: dict[str, tuple[str, ...]] = {  # one of them stands in every number of the class
+    "率": ("%", "百分", "点", "分利", "厘"),
+    "金额": ("元", "块", "万", "亿", "w"),
+    "百分数": ("%", "百分"),
+    "倍": ("倍", "番"),
+}
 _DIGITS = frozenset("0123456789" + _CN + "x")
 _NUMBER_FIRSTS = {
     **dict.fromkeys(NUMBERS, _DIGITS),
@@ -67,25 +74,30 @@ class Weigh(NamedTuple):
 
 
 class Concept(NamedTuple):
-    """A named list of families, compiled."""
+    """A named list of families, compiled.
+
+    A member contains one word of each of `needs`, the first of which is `anchor` if there is one.
+    """
 
     regex: str
     anchor: tuple[str, ...]
     words: tuple[str, ...]
     longest: int
     musts: tuple[frozenset[str], ...]
+    needs: tuple[tuple[str, ...], ...]
 
 
 def concept(families: Sequence[Family], weight: Weigh) -> Concept:
     """Compile a list of families; `words` is empty unless every family is small."""
-    anchors = (word for one in families for word in min(one.anchors, key=weight.total))
+    best = [min(one.anchors, key=weight.total) for one in families]
+    anchor = tuple(dict.fromkeys(word for words in best for word in words))
+    others = families[0].anchors if len(families) == 1 else ()
+    needs = (anchor, *(words for words in others if words != anchor and len(words) <= _FEW))
     small = all(one.words for one in families)
     words = dict.fromkeys(word for one in families for word in one.words) if small else ()
     longest = max(one.longest for one in families)
     musts = families[0].musts if len(families) == 1 else (_any_must(families),)
-    return Concept(
-        alternatives(families), tuple(dict.fromkeys(anchors)), tuple(words), longest, musts
-    )
+    return Concept(alternatives(families), anchor, tuple(words), longest, musts, needs)
 
 
 def _any_must(families: Sequence[Family]) -> frozenset[str]:
@@ -104,7 +116,7 @@ class Pattern(NamedTuple):
     """A compiled pattern: `anchor` are the words one of which any match contains.
 
     A `literal` pattern is a short list of words, so that a hit of the automaton is the match.
-    Any match contains one word of each of `needs`.
+    Any match contains one word of each of `needs`, and one of each of `order` one after another.
     A text that lacks all characters of one of `musts` cannot match.
     `reach` is the most symbols a match takes.
     """
@@ -112,6 +124,7 @@ class Pattern(NamedTuple):
     source: str
     anchor: tuple[str, ...]
     needs: tuple[tuple[str, ...], ...]
+    order: tuple[tuple[str, ...], ...]
     literal: bool
     musts: tuple[frozenset[str], ...]
     regex: str
@@ -139,7 +152,7 @@ class Wordings(Sequence[Pattern]):
 
     def _plain(self, source: str) -> Pattern:
         word = self._fold(source)
-        return Pattern(source, (word,), ((word,),), True, (), re.escape(word), len(word))
+        return Pattern(source, (word,), (), (), True, (), re.escape(word), len(word))
 
 
 def is_plain(source: str) -> bool:
@@ -172,7 +185,10 @@ def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Patter
     anchor = items[0].what.words if literal else min(anchors, key=weight.total)
     reach = sum(item.what.longest + _REACH[item.gap] for item in items)
     musts = tuple(must for item in items if not item.optional for must in item.what.musts)
-    return Pattern(source, anchor, tuple(anchors), literal, musts, _regex(items), reach)
+    required = [item.what.needs for item in items if item.what.needs and not item.optional]
+    needs = tuple(words for sets in required for words in sets)
+    order = tuple(sets[0] for sets in required)
+    return Pattern(source, anchor, needs, order, literal, musts, _regex(items), reach)
 
 
 def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) -> Item:
@@ -182,8 +198,9 @@ def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) 
     if tail not in ("", "?"):
         raise BadPattern(f"「{token}」后面只能跟「?」")
     if name in NUMBERS:
+        needs = (_NUMBER_WORDS[name],) if name in _NUMBER_WORDS else ()
         return Item(
-            Concept(NUMBERS[name], (), (), _NUMBER, (_NUMBER_FIRSTS[name],)),
+            Concept(NUMBERS[name], (), (), _NUMBER, (_NUMBER_FIRSTS[name],), needs),
             gap,
             optional=bool(tail),
         )
