@@ -1,14 +1,27 @@
-"""Many words in one text, by their first two symbols.
+"""Many words in one text.
 
-A text is looked through pair by pair, at a cost that hardly grows with the number of words or of their first
-characters. Words are put in one at a time, so that making a `Finder` of any size never keeps other threads waiting.
+The double array of `daachorse` costs about the same for a text however many words there are and however many
+characters they begin with, and it is built while other threads go on. Where no build of it exists (Linux on ARM),
+`pyahocorasick` gives the same answers, slower.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from operator import add
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, islice
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import ahocorasick
+
+try:
+    from daachorse import CharwiseDoubleArrayAhoCorasick
+except ImportError:
+    _DOUBLE_ARRAY: Callable[[list[str]], Any] | None = None
+else:
+    _DOUBLE_ARRAY = CharwiseDoubleArrayAhoCorasick
 
 Value = TypeVar("Value")
+AT_ONCE = (
+    10_000  # words of one machine; handing over more would hold other threads up for milliseconds
+)
 
 
 class Place(NamedTuple, Generic[Value]):
@@ -19,58 +32,56 @@ class Place(NamedTuple, Generic[Value]):
     value: Value
 
 
+class Trie:
+    """The portable machine: finds `words` by their index, with the interface of `daachorse`.
+
+    Words and texts go in as UTF-8 bytes read as Latin-1: no node has more than about sixty children then.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._machine = ahocorasick.Automaton()
+        for index, word in enumerate(words):
+            self._machine.add_word(_bytes(word), (len(word), index))
+        self._machine.make_automaton()
+
+    def find_overlapping(self, text: str) -> list[tuple[int, int, int]]:
+        """Start, end and index of every occurrence."""
+        hits = list(self._machine.iter(_bytes(text)))
+        if not hits:
+            return []
+        ends = _ends(text)
+        return [(ends[last] - size, ends[last], index) for last, (size, index) in hits]
+
+
 class Finder(Generic[Value]):
-    """Finds every occurrence of every word, overlapping ones too."""
+    """Finds every occurrence of every word, overlapping ones too; neither words nor texts hold lone surrogates."""
 
-    def __init__(self, words: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> None:
-        pairs = words.items() if isinstance(words, Mapping) else words
-        self._values: dict[str, Value] = {}
-        self._sizes: dict[str, tuple[int, ...]] = {}  # of the words that begin with the pair
-        self._pairs: set[str] = set()
-        self._singles: set[str] = set()
-        for word, value in pairs:
-            if word:
-                self._values[word] = value
-                self._file(word)
+    def __init__(
+        self,
+        words: Mapping[str, Value],
+        machine: Callable[[list[str]], Any] = _DOUBLE_ARRAY or Trie,
+    ) -> None:
+        pairs = ((word, value) for word, value in words.items() if word)
+        self._parts: list[tuple[Any, list[Value]]] = []
+        while some := list(islice(pairs, AT_ONCE)):
+            self._parts.append((machine([word for word, _ in some]), [value for _, value in some]))
 
-    def _file(self, word: str) -> None:
-        size, pair = len(word), word[:2]
-        if size == 1:
-            self._singles.add(word)
-            return
-        self._pairs.add(pair)
-        known = self._sizes.get(pair, ())
-        if size not in known:
-            self._sizes[pair] = tuple(sorted((*known, size)))
+    def find(self, text: str) -> list[Place[Value]]:
+        """Every occurrence, in no particular order."""
+        return [
+            Place(start, end, values[index])
+            for machine, values in self._parts
+            for start, end, index in machine.find_overlapping(text)
+        ]
 
-    def __len__(self) -> int:
-        return len(self._values)
 
-    def may_touch(self, text: str) -> bool:
-        """False only when no word occurs."""
-        if not self._pairs.isdisjoint(map(add, text, text[1:])):
-            return True
-        return not self._singles.isdisjoint(text)
+def _bytes(text: str) -> str:
+    return text.encode().decode("latin-1")
 
-    def find(self, text: str) -> Iterator[Place[Value]]:
-        """Every occurrence, ordered by its start, shorter ones first."""
-        values = self._values
-        for start, end in self._spots(text):
-            yield Place(start, end, values[text[start:end]])
 
-    def values(self, text: str) -> set[Value]:
-        """What the words that occur stand for."""
-        words = self._values
-        return {words[word] for word in {text[start:end] for start, end in self._spots(text)}}
-
-    def _spots(self, text: str) -> Iterator[tuple[int, int]]:
-        values, sizes, singles, length = self._values, self._sizes, self._singles, len(text)
-        for start, pair in enumerate(map(add, text, text[1:])):
-            if pair[0] in singles:
-                yield start, start + 1
-            if pair in sizes:
-                for size in sizes[pair]:
-                    if text[start : start + size] in values and start + size <= length:
-                        yield start, start + size
-        if text[-1:] in singles:
-            yield len(text) - 1, len(text)
+def _ends(text: str) -> dict[int, int]:
+    """Last byte of each character to the position after the character."""
+    sizes = accumulate(
+        1 if c < "\x80" else 2 if c < "\u0800" else 3 if c < "\U00010000" else 4 for c in text
+    )
+    return {size - 1: at for at, size in enumerate(sizes, 1)}

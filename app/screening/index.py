@@ -6,7 +6,7 @@ words make up, the *trigger*, says where.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from app.screening.finder import Finder, Place
@@ -14,13 +14,18 @@ from app.screening.fold import HIDDEN
 from app.screening.patterns import Pattern
 
 Spot = tuple[int, int]
-_ANYONE, _CLIENT = 1, 2  # what a literal or a disguise finds: whoever speaks, or if a client does
+_ANYONE, _CLIENT = (
+    1,
+    2,
+)  # bits: a literal or a disguise is there, for whoever speaks or for a client
+_FIRST = 4  # the lowest bit of a group
 
 
 class _Need(NamedTuple):
     """What must be present for a pattern, and where: `order` within `reach` symbols."""
 
     number: int
+    trigger: int
     for_staff: bool
     groups: int
     musts: tuple[frozenset[str], ...]
@@ -39,34 +44,34 @@ class Index:
     ) -> None:
         bits: dict[frozenset[str], int] = {}
         literals: dict[str, tuple[int, ...]] = {}
-        certain = dict.fromkeys(map(bare, disguises), _ANYONE)
+        gate = dict.fromkeys(map(bare, disguises), _ANYONE)
         self._needs: dict[int, list[_Need]] = defaultdict(list)
         for number, (pattern, for_staff) in enumerate(wordings):
             if not pattern.literal:
-                trigger, need = _need(number, pattern, bits, bare, for_staff=for_staff)
-                self._needs[trigger].append(need)
+                need = _need(number, pattern, bits, bare, for_staff=for_staff)
+                self._needs[need.trigger].append(need)
                 continue
             for word in pattern.anchor:
                 literals[word] = (*literals.get(word, ()), number)
-                plain = bare(word)
-                certain[plain] = certain.get(plain, 0) | (_ANYONE if for_staff else _CLIENT)
-        groups = _groups(bits)
-        self._certain = Finder(certain)
-        self._literals = Finder(literals)
-        self._bare_groups = Finder(_merged((bare(word), own) for word, own in groups.items()))
-        self._groups = Finder(groups)
+                _add(gate, bare(word), _ANYONE if for_staff else _CLIENT)
+        groups: dict[str, int] = {}
+        for words, bit in bits.items():
+            for word in words:
+                _add(groups, word, bit)
+                _add(gate, bare(word), bit)
+        gate = {word: bits for word, bits in gate.items() if not _is_told(word, bits, gate)}
+        self._gate, self._groups, self._literals = Finder(gate), Finder(groups), Finder(literals)
         self._triggers = sum(self._needs)
 
     def possible(self, bare: str, *, client: bool) -> bool:
         """Whether anything can be found in what `bare` is the bare form of."""
-        flags = _ANYONE | _CLIENT if client else _ANYONE
-        if any(found & flags for found in self._certain.values(bare)):
-            return True
-        if not self._bare_groups.may_touch(bare):
+        places = self._gate.find(bare)
+        if not places:
             return False
-        chars = {*bare, *HIDDEN}
-        candidates = self._candidates(bare, chars, self._bare_groups)
-        return any(client or need.for_staff for need, _ in candidates)
+        there = _There(places, {*bare, *HIDDEN})
+        if there.present & (_ANYONE | _CLIENT if client else _ANYONE):
+            return True
+        return any(client or need.for_staff for need in self._candidates(there))
 
     def spots(self, text: str) -> list[tuple[int, list[Spot]]]:
         """Numbers of the wordings that may stand in a folded text, and where their words do."""
@@ -74,26 +79,39 @@ class Index:
         for start, end, numbers in self._literals.find(text):
             for number in numbers:
                 found[number].append((start, end))
-        for need, spots in self._candidates(text, set(text), self._groups):
-            found[need.number] = spots
+        there = _There(self._groups.find(text), set(text))
+        for need in self._candidates(there):
+            found[need.number] = there.spots(need.trigger)
         return sorted(found.items(), key=_first_ended)
 
-    def _candidates(
-        self, text: str, chars: set[str], finder: Finder[int]
-    ) -> Iterator[tuple[_Need, list[Spot]]]:
-        """Patterns whose words are all there, and the places of their anchor words."""
-        places = list(finder.find(text))
-        present = 0
+    def _candidates(self, there: "_There") -> Iterator[_Need]:
+        """Patterns whose words are all there."""
+        return (
+            need
+            for trigger in _each(there.present & self._triggers)
+            for need in self._needs[trigger]
+            if need.groups & there.present == need.groups
+            and not any(map(there.chars.isdisjoint, need.musts))
+            and _in_order(need, there)
+        )
+
+
+class _There:
+    """What is there in a text; where the words of a group stand is gathered when it is asked."""
+
+    def __init__(self, places: list[Place[int]], chars: set[str]) -> None:
+        self._places, self.chars = places, chars
+        self._spots: dict[int, list[Spot]] = {}
+        self.present = 0
         for place in places:
-            present |= place.value
-        for trigger in _each(present & self._triggers):
-            for need in self._needs[trigger]:
-                if (
-                    need.groups & present == need.groups
-                    and not any(map(chars.isdisjoint, need.musts))
-                    and _in_order(need, places)
-                ):
-                    yield need, _of(places, trigger)
+            self.present |= place[2]
+
+    def spots(self, group: int) -> list[Spot]:
+        known = self._spots.get(group)
+        if known is None:
+            known = [(start, end) for start, end, groups in self._places if groups & group]
+            self._spots[group] = known
+        return known
 
 
 def _need(
@@ -103,28 +121,45 @@ def _need(
     bare: Callable[[str], str],
     *,
     for_staff: bool,
-) -> tuple[int, _Need]:
-    """The trigger and the need of a pattern; groups that `bare` would hide are not asked for."""
+) -> _Need:
+    """The need of a pattern; groups that `bare` would hide are not asked for."""
 
     def bit(words: tuple[str, ...]) -> int:
-        return bits.setdefault(frozenset(words), 1 << len(bits))
+        return bits.setdefault(_shortest(words), _FIRST << len(bits))
 
     order = tuple(bit(words) for words in pattern.order if all(map(bare, words)))
     groups = sum({bit(words) for words in pattern.needs if all(map(bare, words))})
     trigger = bit(pattern.anchor) if all(map(bare, pattern.anchor)) or not order else order[0]
-    return trigger, _Need(number, for_staff, groups, pattern.musts, order, pattern.reach)
+    return _Need(number, trigger, for_staff, groups, pattern.musts, order, pattern.reach)
 
 
-def _groups(bits: dict[frozenset[str], int]) -> dict[str, int]:
-    """The groups that each word belongs to."""
-    return _merged((word, bit) for words, bit in bits.items() for word in words)
+def _shortest(words: Iterable[str]) -> frozenset[str]:
+    """Without the words that contain another one of them."""
+    known = frozenset(words)
+    return frozenset(word for word in known if known.isdisjoint(_parts(word)))
 
 
-def _merged(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for word, groups in pairs:
-        found[word] = found.get(word, 0) | groups
-    return found
+def _is_told(word: str, bits: int, gate: Mapping[str, int]) -> bool:
+    """Whether a part of the word tells as much or decides by itself."""
+    return any(
+        known & _ANYONE or known & bits == bits
+        for known in (gate[part] for part in _parts(word) if part in gate)
+    )
+
+
+def _parts(word: str) -> Iterator[str]:
+    """All that is contained in a word, but for the word itself."""
+    size = len(word)
+    return (
+        word[start:end]
+        for start in range(size)
+        for end in range(start + 1, size + 1)
+        if end - start < size
+    )
+
+
+def _add(found: dict[str, int], word: str, bits: int) -> None:
+    found[word] = found.get(word, 0) | bits
 
 
 def _each(bits: int) -> Iterator[int]:
@@ -134,15 +169,11 @@ def _each(bits: int) -> Iterator[int]:
         bits ^= lowest
 
 
-def _of(places: Sequence[Place[int]], group: int) -> list[Spot]:
-    return [(start, end) for start, end, groups in places if groups & group]
-
-
-def _in_order(need: _Need, places: Sequence[Place[int]]) -> bool:
+def _in_order(need: _Need, there: _There) -> bool:
     """Whether words of the items stand one after another within what a match takes at most."""
     if len(need.order) < 2:  # noqa: PLR2004
         return True
-    first, *later = (_of(places, group) for group in need.order)
+    first, *later = map(there.spots, need.order)
     return any(_follow(later, end, start + need.reach) for start, end in first)
 
 

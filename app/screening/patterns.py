@@ -92,12 +92,17 @@ def concept(families: Sequence[Family], weight: Weigh) -> Concept:
     best = [min(one.anchors, key=weight.total) for one in families]
     anchor = tuple(dict.fromkeys(word for words in best for word in words))
     others = families[0].anchors if len(families) == 1 else ()
-    needs = (anchor, *(words for words in others if words != anchor and len(words) <= _FEW))
+    needs = (anchor, *(words for words in others if words != anchor and _is_telling(words)))
     small = all(one.words for one in families)
     words = dict.fromkeys(word for one in families for word in one.words) if small else ()
     longest = max(one.longest for one in families)
     musts = families[0].musts if len(families) == 1 else (_any_must(families),)
     return Concept(alternatives(families), anchor, tuple(words), longest, musts, needs)
+
+
+def _is_telling(words: tuple[str, ...]) -> bool:
+    """Whether it is worth while to look for the words; `musts` knows lone characters."""
+    return len(words) <= _FEW and min(map(len, words)) > 1
 
 
 def _any_must(families: Sequence[Family]) -> frozenset[str]:
