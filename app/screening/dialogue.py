@@ -55,9 +55,14 @@ def hear(speech: Mapping[str, re.Pattern[str]], window: Sequence[Turn]) -> list[
     return [_said(speech, at, turn) for at, turn in enumerate(window)]
 
 
+def may_quote(text: str) -> bool:
+    """False for a message that surely begins with no quotation."""
+    return "引用" in text[:12] or text.lstrip()[:1] == "「"
+
+
 def _said(speech: Mapping[str, re.Pattern[str]], at: int, turn: Turn) -> Said:
     start, quote = 0, ""
-    if "引用" in turn.text[:12] or turn.text.lstrip()[:1] == "「":
+    if may_quote(turn.text):
         for form in (_QUOTE_LONG, _QUOTE_SHORT, _QUOTE_INLINE):
             if found := form.match(turn.text):
                 start, quote = found.end(), found["quote"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from app.screening import affirm
 from app.screening.affirm import Question
 from app.screening.decide import Stance, around, interrogative, stance
-from app.screening.dialogue import Run, Said, hear, runs
+from app.screening.dialogue import Run, Said, hear, may_quote, runs
 from app.screening.domain import Finding, Outcome, Role, Turn
 from app.screening.explain import Decided, finding
 from app.screening.fold import Folded
@@ -37,6 +37,8 @@ class Judged(NamedTuple):
 
 def screen(window: Sequence[Turn], lexicon: Lexicon) -> list[Finding]:
     """Find what must be alerted or recorded in one conversation window, in order of place."""
+    if len(window) == 1 and _says_nothing(lexicon, window[0]):
+        return []
     said = hear(lexicon.speech, window)
     judged = [one for run in _all_runs(said) for one in _judge(lexicon, run)]
     if not judged:
@@ -46,6 +48,13 @@ def screen(window: Sequence[Turn], lexicon: Lexicon) -> list[Finding]:
     kept = _standing_alone(_strongest([*decided, *answered]))
     agreed = (_agreed(lexicon, one, said) for one in kept)
     return sorted((finding(lexicon, one) for one in agreed), key=_order)
+
+
+def _says_nothing(lexicon: Lexicon, turn: Turn) -> bool:
+    """Whether a message that quotes nothing holds no wording of any rule."""
+    if len(turn.text) > _REMEMBERED or may_quote(turn.text):
+        return False
+    return not _find_again(lexicon, turn.text, turn.role)[1]
 
 
 def _all_runs(said: Sequence[Said]) -> Iterable[Run]:

@@ -8,10 +8,12 @@ import dataclasses
 import hashlib
 import json
 import re
+import sys
 import tempfile
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +28,7 @@ MOST_FILES = 200
 MOST_BYTES = 32 * 1024 * 1024
 KEPT = 3  # compiled lexicons remembered
 _PATH = re.compile(r"(?:categories/)?[a-z0-9_]{1,64}\.toml")
+_TURN = 0.0005  # seconds that compiling goes on before another thread's turn
 _compiling = threading.Lock()
 
 
@@ -86,8 +89,19 @@ def unpack(packed: bytes) -> dict[str, str]:
 
 def compiled(version: str, packed: bytes) -> Lexicon:
     """The lexicon of a version; raises `LexiconError` with file and line."""
-    with _compiling:
+    with _compiling, _giving_way():
         return _compiled(version, packed)
+
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """Let other threads of the process go first while this one works for long."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 @lru_cache(maxsize=KEPT)
