@@ -86,46 +86,41 @@ class Fold:
 
     def full(self, text: str) -> Folded:
         """Fold a message with offsets."""
-        symbols, starts = self._symbols(text)
-        keep = _kept(symbols)
-        kept = [i for i, stays in enumerate(keep) if stays]
-        return Folded(
-            "".join(symbols[i] for i in kept),
-            [starts[i] for i in kept],
-            [starts[i] + 1 for i in kept],
-            [""] * len(kept),
-        )
-
-    def _symbols(self, text: str) -> tuple[list[str], list[int]]:
-        faces = {at for face in _FACE.finditer(text) for at in range(*face.span())}
-        table, symbols, starts = self._full, [], []
-        for at, char in enumerate(text):
-            symbol = table[ord(char)]
-            if symbol and at not in faces:
-                symbols.append(symbol)
-                starts.append(at)
-        return symbols, starts
+        written = list(map(self._full.__getitem__, map(ord, text)))
+        if "[" in text:
+            for face in _FACE.finditer(text):
+                written[slice(*face.span())] = [""] * len(face[0])
+        symbols = list(filter(None, written))
+        starts = [at for at, symbol in enumerate(written) if symbol]
+        torn = _torn(symbols)
+        if torn:
+            kept = [at for at in range(len(symbols)) if at not in torn]
+            symbols, starts = [symbols[at] for at in kept], [starts[at] for at in kept]
+        return Folded("".join(symbols), starts, [at + 1 for at in starts], [""] * len(starts))
 
 
-def _kept(symbols: list[str]) -> list[bool]:
-    """Tell joints that separate from joints that only tear a word apart."""
-    left, right = _runs(symbols), _runs(symbols[::-1])[::-1]
-    keep = [True] * len(symbols)
-    for at, symbol in enumerate(symbols):
-        if symbol not in _JOINTS:
-            continue
+def _torn(symbols: list[str]) -> set[int]:
+    """The joints that only tear a word apart; a decimal point that is none becomes a full stop."""
+    joints = [at for at, symbol in enumerate(symbols) if symbol in _JOINTS]
+    torn: set[int] = set()
+    for last, at, following in zip(
+        [-1, *joints], joints, [*joints[1:], len(symbols)], strict=False
+    ):
+        symbol = symbols[at]
         before = symbols[at - 1] if at else ""
         after = symbols[at + 1] if at + 1 < len(symbols) else ""
         if symbol == ".":
             symbols[at] = "." if before.isdigit() and after.isdigit() else "。"
-            keep[at] = symbols[at] == "." or not (_letter(before) and _letter(after))
+            keep = symbols[at] == "." or not (_letter(before) and _letter(after))
         elif symbol == "-":
-            keep[at] = (before.isdigit() or before == "%") and after.isdigit()
+            keep = (before.isdigit() or before == "%") and after.isdigit()
         elif symbol == "+":
-            keep[at] = not (_han(before) and _han(after)) or after in _CONTACT
+            keep = not (_han(before) and _han(after)) or after in _CONTACT
         else:
-            keep[at] = not _tears(symbol, before, after, left[at], right[at])
-    return keep
+            keep = not _tears(symbol, before, after, at - last - 1, following - at - 1)
+        if not keep:
+            torn.add(at)
+    return torn
 
 
 def _tears(symbol: str, before: str, after: str, left: int, right: int) -> bool:
@@ -136,15 +131,6 @@ def _tears(symbol: str, before: str, after: str, left: int, right: int) -> bool:
     if symbol == "\n":
         return min(left, right) <= _LINE_PIECE and before not in _FINAL
     return max(left, right) == 1 and _han(before) and _han(after)
-
-
-def _runs(symbols: list[str]) -> list[int]:
-    """For each position, how many symbols that are no joint stand directly before it."""
-    runs, length = [], 0
-    for symbol in symbols:
-        runs.append(length)
-        length = 0 if symbol in _JOINTS else length + 1
-    return runs
 
 
 def _han(symbol: str) -> bool:
