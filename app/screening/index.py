@@ -33,6 +33,13 @@ class _Need(NamedTuple):
     reach: int
 
 
+class Possible(NamedTuple):
+    """`certain` if a literal or a disguise is there; else the patterns that may be, and where their words stand."""
+
+    certain: bool
+    spots: Iterable[tuple[int, list[Spot]]]
+
+
 class Index:
     """All wordings of a lexicon by number, in the order given; a disguise may turn into any."""
 
@@ -63,15 +70,22 @@ class Index:
         self._gate, self._groups, self._literals = Finder(gate), Finder(groups), Finder(literals)
         self._triggers = sum(self._needs)
 
-    def possible(self, bare: str, *, client: bool) -> bool:
-        """Whether anything can be found in what `bare` is the bare form of."""
+    def possible(self, bare: str, *, client: bool) -> Possible:
+        """What may be found in the text that `bare` is the bare form of."""
         places = self._gate.find(bare)
         if not places:
-            return False
+            return Possible(certain=False, spots=())
         there = _There(places, {*bare, *HIDDEN})
         if there.present & (_ANYONE | _CLIENT if client else _ANYONE):
-            return True
-        return any(client or need.for_staff for need in self._candidates(there))
+            return Possible(certain=True, spots=())
+        return Possible(
+            certain=False,
+            spots=(
+                (need.number, there.spots(need.trigger))
+                for need in self._candidates(there)
+                if client or need.for_staff
+            ),
+        )
 
     def spots(self, text: str) -> list[tuple[int, list[Spot]]]:
         """Numbers of the wordings that may stand in a folded text, and where their words do."""

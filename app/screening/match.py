@@ -27,9 +27,18 @@ class Hit(NamedTuple):
 
 def read(lexicon: Lexicon, text: str, role: Role) -> Folded | None:
     """The folded, undisguised text; None when no rule for `role` can possibly match it."""
-    if not lexicon.index.possible(lexicon.fold.bare(text), client=role == "client"):
+    bare = lexicon.fold.bare(text)
+    possible = lexicon.index.possible(bare, client=role == "client")
+    if not possible.certain and not any(
+        _may_stand(lexicon, number, bare, spots) for number, spots in possible.spots
+    ):
         return None
     return undisguise(lexicon.fold.full(text), lexicon.disguises)
+
+
+def _may_stand(lexicon: Lexicon, number: int, bare: str, spots: list[tuple[int, int]]) -> bool:
+    _, pattern = lexicon.wording(number)
+    return not pattern.bare or any(True for _ in _spans(pattern, bare, spots))
 
 
 def hits(lexicon: Lexicon, folded: Folded, role: Role) -> list[Hit]:

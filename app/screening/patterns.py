@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple, overload
 
 from app.screening.expand import Family, alternatives, family
+from app.screening.fold import HIDDEN
 
 NEAR, FAR, WIDE = 5, 14, 30
 _REACH = {"": NEAR, "…": FAR, "……": WIDE, "+": 0}
@@ -124,6 +125,7 @@ class Pattern(NamedTuple):
     Any match contains one word of each of `needs`, and one of each of `order` one after another.
     A text that lacks all characters of one of `musts` cannot match.
     `reach` is the most symbols a match takes.
+    A `bare` pattern matches in the bare form of a text wherever it matches in the full one.
     """
 
     source: str
@@ -134,6 +136,7 @@ class Pattern(NamedTuple):
     musts: tuple[frozenset[str], ...]
     regex: str
     reach: int
+    bare: bool
 
 
 class Wordings(Sequence[Pattern]):
@@ -157,7 +160,7 @@ class Wordings(Sequence[Pattern]):
 
     def _plain(self, source: str) -> Pattern:
         word = self._fold(source)
-        return Pattern(source, (word,), (), (), True, (), re.escape(word), len(word))
+        return Pattern(source, (word,), (), (), True, (), re.escape(word), len(word), False)
 
 
 def is_plain(source: str) -> bool:
@@ -193,7 +196,17 @@ def parse(source: str, concepts: Mapping[str, Concept], weight: Weigh) -> Patter
     required = [item.what.needs for item in items if item.what.needs and not item.optional]
     needs = tuple(words for sets in required for words in sets)
     order = tuple(sets[0] for sets in required)
-    return Pattern(source, anchor, needs, order, literal, musts, _regex(items), reach)
+    return Pattern(
+        source,
+        anchor,
+        needs,
+        order,
+        literal,
+        musts,
+        _regex(items),
+        reach,
+        all(map(_is_bare, items)),
+    )
 
 
 def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) -> Item:
@@ -212,6 +225,11 @@ def _item(token: str, gap: str, concepts: Mapping[str, Concept], weight: Weigh) 
     if name not in concepts:
         raise BadPattern(f"概念「{name}」没有在 concepts.toml 里定义")
     return Item(concepts[name], gap, optional=bool(tail))
+
+
+def _is_bare(item: Item) -> bool:
+    """Whether an item is no number, whose point and dash are left out of a bare text, and has no such symbol either."""
+    return bool(item.what.anchor) and HIDDEN.isdisjoint(item.what.regex)
 
 
 def _regex(items: list[Item]) -> str:
