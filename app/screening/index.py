@@ -19,6 +19,7 @@ _ANYONE, _CLIENT = (
     2,
 )  # bits: a literal or a disguise is there, for whoever speaks or for a client
 _FIRST = 4  # the lowest bit of a group
+_MANY = 20  # places of a group that are held against those of others
 
 
 class _Need(NamedTuple):
@@ -188,6 +189,8 @@ def _in_order(need: _Need, there: _There) -> bool:
     if len(need.order) < 2:  # noqa: PLR2004
         return True
     first, *later = map(there.spots, need.order)
+    if len(first) > _MANY:
+        return True
     return any(_follow(later, end, start + need.reach) for start, end in first)
 
 
