@@ -5,6 +5,7 @@ import sys
 
 BENCHES: dict[str, list[str]] = {
     "parse": [],
+    "screening": [],
     "search": [],
     "ingest": [],
     "ingest on PostgreSQL": ["--database", "postgresql"],

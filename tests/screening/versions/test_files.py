@@ -1,5 +1,6 @@
 """A version's files: one name wherever they are read, mistakes told, examples run, differences shown. No database."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,21 @@ def test_equal_versions_do_not_differ() -> None:
     assert rule_changes(FIRST, FIRST) == []
     moved = rule_changes(FIRST, {**FIRST, "concepts.toml": '"本金" = ["本金"]'})
     assert [each.rule for each in moved] == ["concepts.toml: 本金"]
+
+
+def test_compiling_gives_way_to_other_threads_and_then_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual, meanwhile = sys.getswitchinterval(), []
+    whole = Lexicon.load
+
+    def noted(folder: Path) -> Lexicon:
+        meanwhile.append(sys.getswitchinterval())
+        return whole(folder)
+
+    monkeypatch.setattr(Lexicon, "load", noted)
+    files = {**read_folder(WORDLISTS), "categories/own.toml": "broken"}
+    with pytest.raises(LexiconError):
+        compiled(version_of(files), pack(files))
+    assert meanwhile
+    assert max(meanwhile) < usual == sys.getswitchinterval()
