@@ -67,7 +67,8 @@ class Index:
             for word in words:
                 _add(groups, word, bit)
                 _add(gate, bare(word), bit)
-        gate = {word: bits for word, bits in gate.items() if not _is_told(word, bits, gate)}
+        for word in [word for word, bits in gate.items() if _is_told(word, bits, gate)]:
+            del gate[word]
         self._gate, self._groups, self._literals = Finder(gate), Finder(groups), Finder(literals)
         self._triggers = sum(self._needs)
 

@@ -5,6 +5,7 @@ Compiling takes seconds and is remembered a process; only one compilation runs a
 """
 
 import dataclasses
+import gc
 import hashlib
 import json
 import re
@@ -89,24 +90,33 @@ def unpack(packed: bytes) -> dict[str, str]:
 
 def compiled(version: str, packed: bytes) -> Lexicon:
     """The lexicon of a version; raises `LexiconError` with file and line."""
-    with _compiling, _giving_way():
+    with _compiling:
         return _compiled(version, packed)
 
 
 @contextmanager
 def _giving_way() -> Iterator[None]:
-    """Let other threads of the process go first while this one works for long."""
+    """Let other threads of the process go first while this one works for long.
+
+    Collecting garbage in a large lexicon would stop them all for a tenth of a second, now and whenever it is due later:
+    it waits, and what is there afterwards is left out of it. A lexicon is no garbage until nothing refers to it.
+    """
     usual = sys.getswitchinterval()
+    collecting = gc.isenabled()
     sys.setswitchinterval(_TURN)
+    gc.disable()
     try:
         yield
     finally:
         sys.setswitchinterval(usual)
+        if collecting:
+            gc.freeze()
+            gc.enable()
 
 
 @lru_cache(maxsize=KEPT)
 def _compiled(version: str, packed: bytes) -> Lexicon:
-    with tempfile.TemporaryDirectory(prefix="liuhen-lexicon-") as name:
+    with _giving_way(), tempfile.TemporaryDirectory(prefix="liuhen-lexicon-") as name:
         folder = Path(name)
         (folder / "categories").mkdir()
         for path, text in unpack(packed).items():
