@@ -52,6 +52,22 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="日志级别")
     log_format: Literal["json", "console"] = Field("json", description="日志格式")
     time_zone: str = Field("Asia/Shanghai", description="界面与统计使用的时区")
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="发预警邮件的服务器，例如 smtp://用户:口令@主机:587 或 smtps://…:465；空为不发邮件",
+    )
+    mail_from: str = Field("", description="预警邮件的发件人地址")
+    webhook_url: str = Field("", description="预警通知推送到的地址（贵司自己的系统）")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="推送签名用的密钥；没有密钥就不推送"
+    )
+    robot_url: SecretStr = Field(
+        SecretStr(""), description="企业微信群机器人的完整地址；群消息里不写任何人名"
+    )
+    wecom_api: str = Field("https://qyapi.weixin.qq.com", description="企业微信接口地址")
+    wecom_corp_id: str = Field("", description="发应用消息的企业 corpid")
+    wecom_agent_id: int = Field(0, ge=0, description="发应用消息的应用 agentid")
+    wecom_secret: SecretStr = Field(SecretStr(""), description="该应用的 secret")
     working_hours: str = Field("09:00-18:00", description="工作时间，处置与跟进期限只计工作时间")
     holidays: str = Field(
         "",

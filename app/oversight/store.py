@@ -63,6 +63,8 @@ class AlertRow(NamedTuple):
     changed_at: datetime
     claimed_at: datetime | None
     resolved_at: datetime | None
+    remind_at: datetime | None
+    due_at: datetime | None
 
 
 class StepRow(NamedTuple):
@@ -96,7 +98,11 @@ class Wanted(NamedTuple):
     until: datetime | None = None
 
 
-_COLUMNS = tuple(getattr(Alert, name) for name in AlertRow._fields)
+_GROWN = (
+    *("severity", "found_severity", "category", "last_record_id", "last_at", "messages"),
+    *("changed_at", "remind_at", "due_at"),
+)
+COLUMNS = tuple(getattr(Alert, name) for name in AlertRow._fields)
 _STEP_COLUMNS = tuple(getattr(AlertStep, name) for name in StepRow._fields)
 
 
@@ -105,11 +111,11 @@ def of_records(connection: Connection, records: Collection[int]) -> dict[int, Al
     found: dict[int, AlertRow] = {}
     for part in chunks(list(records), _LOOKUP):
         query = (
-            select(AlertRecord.record_id.label("of"), *_COLUMNS)
+            select(AlertRecord.record_id.label("of"), *COLUMNS)
             .join(Alert, Alert.number == AlertRecord.alert_number)
             .where(AlertRecord.record_id.in_(part))
         )
-        found |= {row.of: _alert(row[1:]) for row in connection.execute(query)}
+        found |= {row.of: as_alert(row[1:]) for row in connection.execute(query)}
     return found
 
 
@@ -120,14 +126,20 @@ def joinable(
     found: dict[tuple[int, str], AlertRow] = {}
     for part in chunks(sorted(conversations), _LOOKUP):
         query = (
-            select(*_COLUMNS)
+            select(*COLUMNS)
             .where(Alert.conversation_id.in_(part), Alert.state.in_(JOINABLE))
             .order_by(Alert.number)
             .with_for_update()
         )
         for row in connection.execute(query):
-            found[row.conversation_id, row.adviser] = _alert(row)
+            found[row.conversation_id, row.adviser] = as_alert(row)
     return found
+
+
+def numbered(connection: Connection, numbers: Collection[int]) -> dict[int, AlertRow]:
+    """Alerts by number; for jobs, so without a scope."""
+    query = select(*COLUMNS).where(Alert.number.in_(set(numbers)))
+    return {row.number: as_alert(row) for row in connection.execute(query)}
 
 
 def as_open(alert: AlertRow) -> Open:
@@ -160,8 +172,8 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[int, Ale
     insert_new(connection, Alert, rows)
     found: dict[int, AlertRow] = {}
     for part in chunks([row["record_id"] for row in rows], _LOOKUP):
-        query = select(*_COLUMNS).where(Alert.record_id.in_(part))
-        found |= {row.record_id: _alert(row) for row in connection.execute(query)}
+        query = select(*COLUMNS).where(Alert.record_id.in_(part))
+        found |= {row.record_id: as_alert(row) for row in connection.execute(query)}
     return found
 
 
@@ -172,8 +184,7 @@ def add_records(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 def grow(connection: Connection, alert: AlertRow) -> None:
     """Put down what further findings have made of an alert."""
-    names = ("severity", "found_severity", "category", "last_record_id", "last_at", "messages")
-    values = {name: getattr(alert, name) for name in (*names, "changed_at")}
+    values = {name: getattr(alert, name) for name in _GROWN}
     connection.execute(update(Alert).where(Alert.number == alert.number).values(values))
 
 
@@ -216,7 +227,7 @@ def read_page(
     if before is not None:
         query = query.where(Alert.number < before)
     query = query.where(*_conditions(connection, wanted))
-    return [_alert(row) for row in connection.execute(query)]
+    return [as_alert(row) for row in connection.execute(query)]
 
 
 def _conditions(connection: Connection, wanted: Wanted) -> Iterable[ColumnElement[bool]]:
@@ -254,7 +265,7 @@ def read_one(connection: Connection, name: str, scope: Scope) -> AlertRow:
     row = connection.execute(_in_scope(connection, scope).where(Alert.id == name)).one_or_none()
     if row is None:
         raise AlertNotFound
-    return _alert(row)
+    return as_alert(row)
 
 
 def earlier(connection: Connection, alert: AlertRow, scope: Scope, limit: int) -> list[AlertRow]:
@@ -267,7 +278,7 @@ def earlier(connection: Connection, alert: AlertRow, scope: Scope, limit: int) -
         Alert.number < alert.number,
     )
     query = query.order_by(Alert.number.desc()).limit(limit)
-    return [_alert(row) for row in connection.execute(query)]
+    return [as_alert(row) for row in connection.execute(query)]
 
 
 def records_of(connection: Connection, alerts: Collection[int]) -> dict[int, list[int]]:
@@ -351,12 +362,13 @@ def touched_after(
 
 def _in_scope(connection: Connection, scope: Scope) -> Select[Any]:
     return (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .join(Record, Record.id == Alert.record_id)
         .where(visible(connection, scope))
     )
 
 
-def _alert(row: Any) -> AlertRow:
+def as_alert(row: Any) -> AlertRow:
+    """A row of `COLUMNS`."""
     fields = AlertRow(*row)
     return fields._replace(state=State(fields.state))
