@@ -32,10 +32,12 @@ from app.foundation.followers import Follower, take_lease
 from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
 from app.foundation.worktime import Calendar
+from app.oversight import channels
 from app.oversight import store as alerts
 from app.oversight.alerts import TOPIC as ALERTS
 from app.oversight.alerts import raise_alerts
 from app.oversight.leads import note_leads
+from app.oversight.notices import Notifier
 from app.oversight.views import WarningOut
 from app.people import People, corp_codes
 from app.screening import backtests
@@ -124,6 +126,7 @@ class Services:
     lexicons: Lexicons
     advice: Advice
     signer: Signer
+    notifier: Notifier
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -232,6 +235,13 @@ def _assemble(
         lexicons=lexicons,
         advice=Advice(db, released.current),
         signer=signer,
+        notifier=Notifier(
+            db,
+            channels.opened(settings),
+            lambda: {each.slug: each.name for each in released.current().categories.values()},
+            settings.public_url,
+            settings.calendar.zone,
+        ),
         handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
         followers=(
             ScreeningFollower(db, released.current, partial(_hand_on, settings.calendar)),

@@ -12,8 +12,10 @@ import app.archive.api
 import app.capture.api
 import app.evidence.api
 import app.oversight.api
+import app.oversight.events
 import app.oversight.lead_api
 import app.oversight.learning_api
+import app.oversight.routing_api
 import app.people.api
 import app.screening.api
 import app.search.api
@@ -82,6 +84,8 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.search.saved_api.routes(db, services.finder, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, warnings_of, gate),
+        app.oversight.events.routes(db, gate),
+        app.oversight.routing_api.routes(db, services.notifier, gate),
         app.oversight.lead_api.routes(db, gate),
         app.oversight.learning_api.routes(db, services.lexicons, gate),
         app.advice.api.routes(services.advice, gate),

@@ -10,6 +10,7 @@ from app.bootstrap import NOTES, Services
 from app.foundation import followers, jobs, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
+from app.oversight.clockwork import Clock
 from app.screening.releases import Keeper
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ def at_work(services: Services) -> Generator[Staff]:
         services.care,
         Keeper(services.db, released),
         jobs.Worker(services.db, services.handlers, name=services.holder),
+        jobs.Worker(services.db, services.notifier.handlers(), name=services.holder),
+        Clock(services.db, services.settings.calendar, services.holder),
     )
-    threads: tuple[Runner | Keeper | jobs.Worker | Care, ...] = (*runners, *others)
+    threads: tuple[Runner | Keeper | jobs.Worker | Care | Clock, ...] = (*runners, *others)
     for thread in threads:
         thread.start()
     try:

@@ -107,7 +107,7 @@ class Notifier:
             in_force = rules.current(connection)
             notice_store.skip_resolved(connection, user_id, channel)
             if clock.now() < _earliest(connection, user_id, channel, in_force):
-                _go_on(connection, user_id, channel, in_force)
+                _go_on(connection, user_id, channel, in_force, f":{clock.now_ms()}")
                 return
             waiting = notice_store.waiting(connection, user_id, channel, clock.now())
             place = "" if channel in SHARED else notice_store.address(connection, user_id, channel)
@@ -170,14 +170,19 @@ def _became(attempts: int, failure: str, now: datetime) -> dict[str, Any]:
     return {"attempts": attempts, "failure": failure, "not_before": now + wait}
 
 
-def _go_on(connection: Connection, user_id: str, channel: str, in_force: Rules) -> None:
-    """Ask for the next letter to a receiver, if anything waits for him; the caller holds `LOCK`."""
+def _go_on(
+    connection: Connection, user_id: str, channel: str, in_force: Rules, mark: str = ""
+) -> None:
+    """Ask for the next letter to a receiver, if anything waits for him; the caller holds `LOCK`.
+
+    A job that came too early asks again for the very moment it was asked for; `mark` makes it another job.
+    """
     due = notice_store.next_due(connection, user_id, channel)
     if due is None:
         return
     last = notice_store.last_delivery(connection, user_id, channel)
     run_at = max(due, _earliest(connection, user_id, channel, in_force))
-    key = f"{user_id}:{channel}:{last[0] if last else 0}:{clock.to_ms(run_at)}"
+    key = f"{user_id}:{channel}:{last[0] if last else 0}:{clock.to_ms(run_at)}{mark}"
     payload = {"user": user_id, "channel": channel}
     jobs.enqueue(connection, DELIVER, key, payload, run_at=run_at)
 
