@@ -13,6 +13,7 @@ import app.capture.api
 import app.evidence.api
 import app.oversight.api
 import app.oversight.events
+import app.oversight.figures_api
 import app.oversight.lead_api
 import app.oversight.learning_api
 import app.oversight.routing_api
@@ -84,6 +85,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.search.saved_api.routes(db, services.finder, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, warnings_of, gate),
+        app.oversight.figures_api.routes(db, services.settings.calendar.zone, gate),
         app.oversight.events.routes(db, gate),
         app.oversight.routing_api.routes(db, services.notifier, gate),
         app.oversight.lead_api.routes(db, gate),
