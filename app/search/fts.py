@@ -24,7 +24,7 @@ FIELDS: dict[FieldName, str] = {
     "department": DEPARTMENT,
     "kind": KIND,
 }
-FEW = 8  # values; FTS5 walks the list of every one for every message, a longer list is looked up instead
+FEW = 32  # values; FTS5 walks the list of each for every message: at 1M messages 10 cost 14 ms, 300 cost 100, a lookup 40
 
 
 def tag(kind: str, value: object) -> str:
