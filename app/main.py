@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import app.access.api
 import app.advice.api
+import app.advice.own_api
 import app.archive.api
 import app.capture.api
 import app.evidence.api
@@ -91,6 +92,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.oversight.lead_api.routes(db, gate),
         app.oversight.learning_api.routes(db, services.lexicons, gate),
         app.advice.api.routes(services.advice, gate),
+        app.advice.own_api.routes(db, services.lexicons, warnings_of, gate),
         app.screening.api.routes(services.lexicons, gate),
         app.evidence.api.routes(
             db, services.keyring, services.signer, services.settings.log_origin, gate

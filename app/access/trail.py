@@ -68,6 +68,7 @@ class Event(StrEnum):
     CONTACT_SET = "oversight:contact:set"
     NOTICE_RETRY = "oversight:notice:retry"
     RULES_PUT = "oversight:rules:put"
+    OWN_READ = "advice:own:read"
     CHECK_DECIDE = "advice:check:decide"
     CHECK_POLICY = "advice:policy:set"
     LOG_SEAL = "evidence:log:seal"

@@ -123,18 +123,24 @@ def settle(connection: Connection, ids: Collection[int], **values: Any) -> None:
     )
 
 
-def last_delivery(
-    connection: Connection, user_id: str, channel: str
-) -> tuple[int, datetime] | None:
-    """Number and moment of the last message tried for a receiver on a channel."""
+class Tried(NamedTuple):
+    """A letter that was sent, or tried to be."""
+
+    id: int
+    at: datetime
+    failure: str
+
+
+def last_delivery(connection: Connection, user_id: str, channel: str) -> Tried | None:
+    """The last letter to a receiver on a channel."""
     query = (
-        select(Delivery.id, Delivery.at)
+        select(Delivery.id, Delivery.at, Delivery.failure)
         .where(Delivery.user_id == user_id, Delivery.channel == channel)
         .order_by(Delivery.id.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
-    return (row.id, row.at) if row else None
+    return Tried(*row) if row else None
 
 
 def note_delivery(

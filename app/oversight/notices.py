@@ -27,6 +27,7 @@ from app.oversight.rules import Quiet, Rules
 TELL, DELIVER = "tell", "deliver"
 RETRY = jobs.Retry(attempts=8, first=timedelta(seconds=30), longest=timedelta(hours=1))
 NO_ADDRESS, NO_CHANNEL = "没有该渠道的地址", "该渠道未设置"
+_UNSENT = frozenset({NO_ADDRESS, NO_CHANNEL})  # nothing was sent, and trying again would not help
 
 
 def tell(connection: Connection, occasions: Sequence[tuple[int, str]], key: str) -> None:
@@ -159,7 +160,7 @@ def _receivers(audience: Audience, alert: store.AlertRow, occasion: str) -> list
 def _became(attempts: int, failure: str, now: datetime) -> dict[str, Any]:
     if not failure:
         return {"state": NoticeState.SENT, "attempts": attempts, "failure": "", "ended_at": now}
-    wait = None if failure in (NO_ADDRESS, NO_CHANNEL) else RETRY.wait(attempts)
+    wait = None if failure in _UNSENT else RETRY.wait(attempts)
     if wait is None:
         return {
             "state": NoticeState.DEAD,
@@ -182,7 +183,7 @@ def _go_on(
         return
     last = notice_store.last_delivery(connection, user_id, channel)
     run_at = max(due, _earliest(connection, user_id, channel, in_force))
-    key = f"{user_id}:{channel}:{last[0] if last else 0}:{clock.to_ms(run_at)}{mark}"
+    key = f"{user_id}:{channel}:{last.id if last else 0}:{clock.to_ms(run_at)}{mark}"
     payload = {"user": user_id, "channel": channel}
     jobs.enqueue(connection, DELIVER, key, payload, run_at=run_at)
 
@@ -190,9 +191,9 @@ def _go_on(
 def _earliest(connection: Connection, user_id: str, channel: str, in_force: Rules) -> datetime:
     """When a receiver may get the next letter on a channel."""
     last = notice_store.last_delivery(connection, user_id, channel)
-    if last is None:
+    if last is None or last.failure in _UNSENT:
         return clock.EPOCH
-    return last[1] + timedelta(minutes=in_force.digest_minutes)
+    return last.at + timedelta(minutes=in_force.digest_minutes)
 
 
 def not_before(now: datetime, severity: str, quiet: Quiet | None, zone: ZoneInfo) -> datetime:

@@ -91,6 +91,7 @@ class Wanted(NamedTuple):
     departments: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     dispositions: tuple[str, ...] = ()
+    corp: int | None = None
     adviser: str | None = None
     owner: str | None = None
     not_proposed_by: str | None = None
@@ -248,16 +249,22 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterable[ColumnElemen
             .join(AlertRecord, AlertRecord.record_id == FindingRow.record_id)
             .where(AlertRecord.alert_number == Alert.number, FindingRow.rule.in_(wanted.rules))
         )
+    yield from _people(wanted)
+    if wanted.since:
+        yield Alert.raised_at >= wanted.since
+    if wanted.until:
+        yield Alert.raised_at < wanted.until
+
+
+def _people(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
+    if wanted.corp:
+        yield Alert.corp_id == wanted.corp
     if wanted.adviser:
         yield Alert.adviser == wanted.adviser
     if wanted.owner:
         yield Alert.owner.is_(None) if wanted.owner == "none" else Alert.owner == wanted.owner
     if wanted.not_proposed_by:
         yield or_(Alert.proposed_by.is_(None), Alert.proposed_by != wanted.not_proposed_by)
-    if wanted.since:
-        yield Alert.raised_at >= wanted.since
-    if wanted.until:
-        yield Alert.raised_at < wanted.until
 
 
 def read_one(connection: Connection, name: str, scope: Scope) -> AlertRow:
