@@ -10,6 +10,7 @@ the same 50 and the same count. A total that differs from DuckDB's ends the run 
 
 import argparse
 import csv
+import importlib
 import re
 import socket
 import statistics
@@ -25,7 +26,6 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import apsw
-import duckdb
 import httpx
 from pydantic import SecretStr
 
@@ -176,7 +176,10 @@ Scan = Callable[[str, Kind], tuple[float, int]]
 
 def scanner(seed: int, size: int) -> Scan:
     """Everything in DuckDB, and a function that scans it for one query: milliseconds and the total."""
-    database = duckdb.connect()
+    try:
+        database = importlib.import_module("duckdb").connect()
+    except ModuleNotFoundError:
+        raise SystemExit("this bench needs duckdb: pip install duckdb") from None
     database.execute(
         "CREATE TABLE m (rid BIGINT, t VARCHAR, adviser VARCHAR, department INT, violates BOOL)"
     )
