@@ -6,6 +6,7 @@ of the bytes of all files, so equal lists have equal versions wherever they are 
 """
 
 import hashlib
+import json
 import re
 import tomllib
 import unicodedata
@@ -20,10 +21,20 @@ from app.screening.domain import LexiconError, Role, Severity
 from app.screening.expand import BadFamily, Family, alternatives, family
 from app.screening.finder import Finder
 from app.screening.fold import Fold, read_pairs
+from app.screening.learned import Model
+from app.screening.modelfile import BadModel, read_model
 from app.screening.patterns import BadPattern, Concept, Pattern, Weigh, concept, parse
 from app.screening.variants import Variant
 
 STAFF = ("adviser", "colleague")
+_TELLING = {
+    "id",
+    "name",
+    "match",
+    "no_match",
+    "severity",
+    "confidence",
+}  # say nothing of when a rule matches
 Needs = tuple[bool, tuple[frozenset[str], ...]]  # for staff too; characters a match needs
 _RULE_KEYS = {
     "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
@@ -40,6 +51,7 @@ class Rule(NamedTuple):
     `by` says who must speak for the rule to apply. `ask` marks wordings that only matter as a
     client's question; `denied_by` is then True when the question is affirmed by a "no" (会亏吗 → 不会).
     A `topic` is a bare noun that headlines and statutes use too: there it claims nothing.
+    The `fingerprint` changes with whatever decides when the rule matches, its concepts aside.
     An `attached` wording (放心, 赶紧上) adds nothing to another violation of the same message.
     `unless` and `needs` are words that, in the same sentence, cancel the hit or are required.
     """
@@ -62,6 +74,7 @@ class Rule(NamedTuple):
     act: bool
     match: tuple[str, ...]
     no_match: tuple[str, ...]
+    fingerprint: str
 
     @property
     def for_staff(self) -> bool:
@@ -98,6 +111,7 @@ class Lexicon:
     anchors: Finder[tuple[tuple[int, int], ...]]
     rules: tuple[Rule, ...]
     speech: Mapping[str, re.Pattern[str]]
+    learned: Model | None = None
 
     @classmethod
     def load(cls, directory: Path) -> "Lexicon":
@@ -155,7 +169,18 @@ class _Reader:
             anchors=Finder(anchors),
             rules=rules,
             speech=self._phrases(),
+            learned=self._learned(rules),
         )
+
+    def _learned(self, rules: tuple[Rule, ...]) -> Model | None:
+        path = self._directory / "learned.toml"
+        if not path.exists():
+            return None
+        file = self._read(path)
+        try:
+            return read_model(file.data, {rule.id: rule.fingerprint for rule in rules})
+        except BadModel as error:
+            raise file.wrong(str(error), *error.needles) from error
 
     def _gate(
         self,
@@ -346,6 +371,7 @@ class _Reader:
             act=act,
             match=tuple(data["match"]),
             no_match=tuple(data["no_match"]),
+            fingerprint=_fingerprint(base, data),
         )
 
     def _pattern(self, file: _File, say: str, place: str) -> Pattern:
@@ -382,6 +408,12 @@ def _basis(file: _File, data: Mapping[str, Any]) -> str:
         if set(entry) != {"text", "source", "date", "mark"}:
             raise file.wrong("每条 [[basis]] 要有 text、source、date、mark 四项", "[[basis]]")
     return "；".join(f"{entry['text']}（{entry['source']}，{entry['date']}）" for entry in entries)
+
+
+def _fingerprint(base: list[str], data: Mapping[str, Any]) -> str:
+    deciding = {key: data[key] for key in sorted(data.keys() - _TELLING)}
+    source = json.dumps([base, deciding], ensure_ascii=False, default=str)
+    return hashlib.sha256(source.encode()).hexdigest()[:8]
 
 
 def _anchors(rules: tuple[Rule, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
