@@ -52,6 +52,7 @@ from app.search.finder import Finder
 from app.search.follower import IndexFollower, NotesFollower
 from app.search.opensearch import Access as ClusterAccess
 from app.search.opensearch import ClusterFollower, ClusterNotesFollower, OpenSearchIndex
+from app.search.opensearch.rebuild import ClusterRebuilder
 from app.search.rebuild import Rebuilder
 from app.search.shapes import FindingOut
 from app.search.watch import count_watched
@@ -124,7 +125,7 @@ class Services:
     index: EmbeddedIndex | OpenSearchIndex
     finder: Finder
     care: Care
-    rebuilder: Rebuilder
+    rebuilder: Rebuilder | ClusterRebuilder
     lexicons: Lexicons
     advice: Advice
     signer: Signer
@@ -267,7 +268,7 @@ def _assemble(
             also_every=WATCH_EVERY,
             is_busy=door.is_busy,
         ),
-        rebuilder=Rebuilder(index, partial(_indexing, db), partial(_ends_of, db)),
+        rebuilder=_rebuilder(db, index),
         lexicons=lexicons,
         advice=Advice(db, released.current),
         signer=signer,
@@ -289,15 +290,12 @@ def _assemble(
     )
 
 
-def _indexing(db: Database, index: EmbeddedIndex) -> tuple[Follower, ...]:
-    """Everything that an index follows."""
-    return (
-        IndexFollower(db, index),
-        *(
-            NotesFollower(db, index, name, partial(_read_notes, source.touched))
-            for name, source in NOTES.items()
-        ),
-    )
+def _rebuilder(
+    db: Database, index: EmbeddedIndex | OpenSearchIndex
+) -> Rebuilder | ClusterRebuilder:
+    if isinstance(index, EmbeddedIndex):
+        return Rebuilder(index, partial(index_followers, db), partial(_ends_of, db))
+    return ClusterRebuilder(index, partial(index_followers, db, index), partial(_ends_of, db))
 
 
 def _watch(db: Database, access: Access, finder: Finder, holder: str) -> None:

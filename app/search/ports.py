@@ -3,7 +3,7 @@
 from datetime import tzinfo
 from typing import Protocol
 
-from app.search.domain import Count, Facets, Page
+from app.search.domain import Count, Facets, Page, Row
 from app.search.filters import Filters
 from app.search.tree import Query
 
@@ -23,6 +23,10 @@ class SearchEngine(Protocol):
 
         Raises `BadCursor`, and `Unavailable` where it cannot answer in full or in time.
         """
+        ...
+
+    def mark_after(self, query: Query | None, filters: Filters, row: Row) -> str:
+        """The page mark by which this very search goes on after a row that it gave."""
         ...
 
     def facets(self, query: Query | None, filters: Filters, zone: tzinfo) -> Facets:

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from app import health, operate
 from app.access import EVERYTHING, OPERATOR, Scope
 from app.archive.store import read_log
-from app.bootstrap import Services, index_followers, open_services
+from app.bootstrap import Services, open_services
 from app.foundation import clock
 from app.foundation.settings import Settings
 from app.oversight import store
@@ -33,7 +33,6 @@ from app.search.filters import Filters
 from app.search.opensearch import Access, ClusterAway, OpenSearchIndex, follower, layout
 from app.search.opensearch.bulk import IndexReadOnly
 from app.search.opensearch.nodes import Nodes
-from app.search.opensearch.rebuild import rebuild
 from app.search.query import parse
 from tests.search.firm import PEOPLE, department, follow, line, search, texts
 from tests.server import free_port
@@ -128,7 +127,7 @@ def test_a_rebuild_serves_throughout_and_ends_the_same(office: Services) -> None
     def look(_done: int, _whole: int) -> None:
         seen.append(texts(search(office, q="话")))
 
-    rebuild(index, lambda g: index_followers(office.db, index, g), office.tails_of, look)
+    office.rebuilder.run(look)
     assert len(seen) > 1
     assert {tuple(each) for each in seen} == {tuple(texts(before))}
     after = search(office, q="话", count="exact")
@@ -150,16 +149,12 @@ def test_a_rebuild_that_was_cut_short_goes_on_where_it_stopped(office: Services)
         if done:
             raise KeyboardInterrupt
 
-    def run(on_progress: operate.Progress) -> int:
-        return rebuild(
-            index, lambda g: index_followers(office.db, index, g), office.tails_of, on_progress
-        )
-
     with pytest.raises(KeyboardInterrupt):
-        run(cut)
+        office.rebuilder.run(cut)
     assert index.state.latest() == 1
     went_on: list[int] = []
-    assert run(lambda _done, whole: went_on.append(whole)) == 2
+    office.rebuilder.run(lambda _done, whole: went_on.append(whole))
+    assert index.state.latest() == 2
     assert went_on[0] < begun[0]
     assert len(texts(search(office, q="话"))) == 3
 

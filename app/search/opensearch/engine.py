@@ -193,9 +193,12 @@ class OpenSearchIndex:
         total, relation = _total(hits["total"], count)
         more = None
         if len(rows) > limit:
-            final = rows[limit - 1]
-            more = cursors.encode(search, final.rid, record_id(final.corp_id, final.seq))
+            more = _mark(search, rows[limit - 1])
         return Page(tuple(rows[:limit]), total, relation, more)
+
+    def mark_after(self, query: Query | None, filters: Filters, row: Row) -> str:
+        """The page mark by which this very search goes on after a row that it gave."""
+        return _mark(cursors.fingerprint(query, filters), row)
 
     def facets(self, query: Query | None, filters: Filters, zone: tzinfo) -> Facets:
         """What a search finds, counted by adviser, department, category and month of `zone`."""
@@ -292,6 +295,10 @@ class OpenSearchIndex:
             self.nodes.ask("DELETE", path, within=ADMIN_WITHIN)
         except NotFoundError:
             return
+
+
+def _mark(search: bytes, row: Row) -> str:
+    return cursors.encode(search, row.rid, record_id(row.corp_id, row.seq))
 
 
 def _row(rid: int, record: int) -> Row:

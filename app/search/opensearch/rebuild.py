@@ -4,6 +4,7 @@ The followers of the new one have positions of their own, so a rebuild that was 
 Searches and the usual followers stay with the old one until the alias moves in one request.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from opensearchpy.exceptions import NotFoundError
@@ -14,34 +15,54 @@ from app.search.domain import NeedsRebuild
 from app.search.opensearch import layout
 from app.search.opensearch.engine import ADMIN_WITHIN, OpenSearchIndex
 from app.search.opensearch.state import put_template
+from app.search.rebuild import AlreadyRebuilding, EndsOf, Progress
 
 FollowersOf = Callable[[int], Sequence[Follower]]
-TailsOf = Callable[[Follower], Mapping[int, int]]
-Progress = Callable[[int, int], None]
 
 
-def rebuild(
-    index: OpenSearchIndex, followers_of: FollowersOf, tails_of: TailsOf, on_progress: Progress
-) -> int:
-    """Build a new generation from the archive and use it; gives its number.
+class ClusterRebuilder:
+    """Builds a new generation from the archive and uses it; `followers_of(generation)` fill one."""
 
-    `followers_of(generation)` fill it. Raises `NeedsRebuild` when the cluster has fewer documents in the end than
-    were written; the old generation then stays in use.
-    """
-    index.state.begin_anew()
-    generation = _next(index)
-    put_template(index.nodes, index.prefix, generation, is_used=False)
-    fillers = followers_of(generation)
-    whole = _behind(fillers, tails_of)
-    on_progress(0, whole)
-    while _behind(fillers, tails_of):
-        for follower in fillers:
-            _step(follower, tails_of(follower))
-            on_progress(max(0, whole - _behind(fillers, tails_of)), whole)
-    _require_complete(index, generation)
-    index.use(generation)
-    on_progress(whole, whole)
-    return generation
+    def __init__(self, index: OpenSearchIndex, followers_of: FollowersOf, ends_of: EndsOf) -> None:
+        self._index, self._followers_of, self._ends_of = index, followers_of, ends_of
+        self._turn = threading.Lock()
+        self.progress: Progress | None = None  # None while nothing is rebuilt
+
+    def run(self, on_progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+        """Rebuild to the end; raises `AlreadyRebuilding`, and `NeedsRebuild` when documents are missing in the end.
+
+        After an error the old generation stays in use.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise AlreadyRebuilding
+        try:
+            self._build(on_progress)
+        finally:
+            self.progress = None
+            self._turn.release()
+
+    def _build(self, on_progress: Callable[[int, int], None]) -> None:
+        index = self._index
+        index.state.begin_anew()
+        generation = _next(index)
+        put_template(index.nodes, index.prefix, generation, is_used=False)
+        fillers = self._followers_of(generation)
+        whole = self._behind(fillers)
+        self._tell(0, whole, on_progress)
+        while self._behind(fillers):
+            for follower in fillers:
+                _step(follower, self._ends_of(follower))
+                self._tell(max(0, whole - self._behind(fillers)), whole, on_progress)
+        _require_complete(index, generation)
+        index.use(generation)
+        self._tell(whole, whole, on_progress)
+
+    def _behind(self, fillers: Sequence[Follower]) -> int:
+        return sum(followers.lag(follower, self._ends_of(follower)) for follower in fillers)
+
+    def _tell(self, done: int, whole: int, on_progress: Callable[[int, int], None]) -> None:
+        self.progress = Progress(done, whole)
+        on_progress(done, whole)
 
 
 def _next(index: OpenSearchIndex) -> int:
@@ -59,10 +80,6 @@ def _version(index: OpenSearchIndex, generation: int) -> str | None:
     except NotFoundError:
         return None
     return str(found["index_templates"][0]["index_template"]["_meta"]["version"])
-
-
-def _behind(fillers: Sequence[Follower], tails_of: TailsOf) -> int:
-    return sum(followers.lag(follower, tails_of(follower)) for follower in fillers)
 
 
 def _step(follower: Follower, tails: Mapping[int, int]) -> None:
