@@ -12,6 +12,9 @@ from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
 from app.oversight.clockwork import Clock
 from app.screening.releases import Keeper
+from app.search.opensearch import ClusterFollower, ClusterNotesFollower
+
+WAITING = (ClusterFollower, ClusterNotesFollower)  # for a cluster; nobody else waits with them
 
 if TYPE_CHECKING:
     from app.search.care import Care
@@ -43,7 +46,7 @@ def at_work(services: Services) -> Generator[Staff]:
             holder=services.holder,
             is_busy=services.door.is_busy,
             topic=NOTES[follower.name].topic if follower.name in NOTES else RECORDS,
-            turn=turn,
+            turn=None if isinstance(follower, WAITING) else turn,
         )
         for follower in services.followers
     )
@@ -66,10 +69,8 @@ def at_work(services: Services) -> Generator[Staff]:
 
 def lags(services: Services) -> dict[str, int]:
     """How far behind each follower is, in records."""
-    found = {
-        follower.name: followers.lag(follower, services.tails_of(follower))
-        for follower in services.followers
-    }
-    for name, lag in found.items():
-        metrics.FOLLOWER_LAG.labels(name).set(lag)
+    found = {}
+    for follower in services.followers:
+        lag = found[follower.name] = followers.lag(follower, services.tails_of(follower))
+        metrics.FOLLOWER_LAG.labels(follower.name).set(lag)
     return found

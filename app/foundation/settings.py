@@ -28,6 +28,21 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="默认为数据目录中的 SQLite；或 postgresql://用户:口令@主机/库",
     )
+    search_url: SecretStr = Field(
+        SecretStr(""),
+        description="默认为数据目录中的索引；或 OpenSearch 各节点的地址，逗号分隔，例如 "
+        "https://node1:9200,https://node2:9200。须列出全部节点，才能绕开无应答的节点",
+    )
+    search_user: str = Field("", description="OpenSearch 用户名；空为不登录")
+    search_password: SecretStr = Field(SecretStr(""), description="OpenSearch 口令")
+    search_ca: Path | None = Field(
+        None, description="签发 OpenSearch 证书的 CA 文件（PEM）；默认用系统信任的 CA"
+    )
+    search_prefix: str = Field(
+        "liuhen",
+        pattern=r"^[a-z][a-z0-9-]{0,39}$",
+        description="OpenSearch 中索引名的前缀；几套系统共用一个集群时须各不相同",
+    )
     suite: Literal["intl"] = Field("intl", description="密码算法套件")
     wordlists: Path | None = Field(
         None,
@@ -86,6 +101,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _search_by_http(self) -> Self:
+        if any(not url.startswith(("http://", "https://")) for url in self.search_urls):
+            raise ValueError("LIUHEN_SEARCH_URL 中每个地址都须以 http:// 或 https:// 开头")
+        return self
+
+    @model_validator(mode="after")
     def _read_calendar(self) -> Self:
         for name in ("working_hours", "holidays", "workdays"):
             read = read_hours if name == "working_hours" else read_days
@@ -111,6 +132,12 @@ class Settings(BaseSettings):
         return (
             make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
         )
+
+    @property
+    def search_urls(self) -> tuple[str, ...]:
+        """The addresses of the search cluster's nodes; empty for the embedded index."""
+        parts = self.search_url.get_secret_value().split(",")
+        return tuple(part.strip().rstrip("/") for part in parts if part.strip())
 
     @property
     def is_sqlite(self) -> bool:

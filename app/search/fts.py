@@ -32,6 +32,11 @@ def tag(kind: str, value: object) -> str:
     return kind + str(value).encode("utf-8", "surrogatepass").hex()
 
 
+def untag(word: str) -> str:
+    """The value that a tag stands for."""
+    return bytes.fromhex(word[1:]).decode("utf-8", "surrogatepass")
+
+
 def tags_of(corp_id: int, document: Document) -> str:
     """Everything that the message can be filtered by, as words."""
     words = [

@@ -91,16 +91,19 @@ def prepare(data: Path, seed: int, size: int) -> str:
     """Fill archive and index, unless the folder has them; gives a token."""
     settings = Settings(data=data, database_url=SecretStr(""))
     with open_services(settings, migrate=True) as services:
+        index = services.index
+        if not isinstance(index, EmbeddedIndex):
+            raise TypeError("this bench is of the embedded index")
         if not services.tails().get(CORP):
             archive(services, corpus(seed, size))
-            spent = index_all(services.index, corpus(seed, size))
+            spent = index_all(index, corpus(seed, size))
             print(f"indexed {size / spent:,.0f} messages/s (making the messages not counted)")
             begun = time.perf_counter()
-            is_left = services.index.merge(start=True)
+            is_left = index.merge(start=True)
             while is_left:
-                is_left = services.index.merge()
+                is_left = index.merge()
             print(f"merged to one piece in {time.perf_counter() - begun:.1f} s, as every night")
-        print(f"index: {services.index.path.stat().st_size / size:.0f} bytes a message")
+        print(f"index: {index.path.stat().st_size / size:.0f} bytes a message")
         return services.access.create_token("bench", [TokenScope.SEARCH], OPERATOR)
 
 
