@@ -21,7 +21,9 @@ from app.archive.append import Door
 from app.archive.models import position_of
 from app.archive.store import recalled_among, recalled_within, tails
 from app.capture.receive import Capture
-from app.evidence import logs
+from app.evidence import exports, logs
+from app.evidence.assembly import Tools
+from app.evidence.build import Builder
 from app.evidence.follower import SealFollower
 from app.evidence.signer import Signer
 from app.foundation import jobs, schema
@@ -124,6 +126,7 @@ class Services:
     lexicons: Lexicons
     advice: Advice
     signer: Signer
+    builder: Builder
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -209,6 +212,9 @@ def _assemble(
     released = lexicons.released
     access, holder = Access(db, settings), _holder(settings.data)
     finder = Finder(db, index, findings_of, settings.search_timeout_seconds)
+    exported, zone = settings.data / "exports", ZoneInfo(settings.time_zone)
+    tools = Tools(db, keyring, signer, exported, settings.log_origin, zone)
+    builder = Builder(tools, holder)
     return Services(
         settings=settings,
         db=db,
@@ -232,7 +238,11 @@ def _assemble(
         lexicons=lexicons,
         advice=Advice(db, released.current),
         signer=signer,
-        handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
+        builder=builder,
+        handlers={
+            backtests.KIND: backtests.handler(db, released.compile, door.is_busy),
+            exports.KIND: builder.handler(),
+        },
         followers=(
             ScreeningFollower(db, released.current, partial(_hand_on, settings.calendar)),
             *_indexing(db, index),

@@ -11,6 +11,7 @@ import app.advice.api
 import app.archive.api
 import app.capture.api
 import app.evidence.api
+import app.evidence.exports_api
 import app.oversight.api
 import app.oversight.lead_api
 import app.oversight.learning_api
@@ -89,6 +90,7 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.evidence.api.routes(
             db, services.keyring, services.signer, services.settings.log_origin, gate
         ),
+        app.evidence.exports_api.routes(db, services.builder, gate),
     ):
         router.include_router(routes)
     return router
