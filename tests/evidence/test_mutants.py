@@ -138,8 +138,8 @@ def _changed_files(files: Files, chance: random.Random, count: int) -> Iterator[
         ("crlf", b"\n", b"\r\n"),
     ):
         for each in ("manifest-sha256.txt", "bagit.txt", "bag-info.txt", RECORDS):
-            data = new + files[each] if name == "bom" else files[each].replace(old, new)
-            yield f"{name} {each}", {**files, each: data}
+            spoilt = new + files[each] if name == "bom" else files[each].replace(old, new)
+            yield f"{name} {each}", {**files, each: spoilt}
 
 
 def _lines(files: Files, name: str) -> list[bytes]:
@@ -341,7 +341,9 @@ def test_a_malicious_archive_fails_under_the_claim_it_breaks(
     kinds: dict[str, Kind], name: str, tmp_path: Path
 ) -> None:
     kind, chance = kinds[name], random.Random(13)  # noqa: S311
-    mutants = [(*each, {}) for each in _bad_records(kind.files, chance)]
+    mutants: list[tuple[str, str, Files, dict[str, Any]]] = [
+        (*each, {}) for each in _bad_records(kind.files, chance)
+    ]
     mutants += list(_bad_proofs(kind))
     for claim, what, files, changes in mutants:
         verdicts = _verdicts(tmp_path / "m.zip", _resign(files, kind.key, **changes), kind.vkey)
