@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,13 +41,16 @@ from app.oversight.alerts import raise_alerts
 from app.oversight.leads import note_leads
 from app.oversight.views import WarningOut
 from app.people import People, corp_codes
+from app.retention.disposal import Disposals
+from app.retention.selfcheck import SelfCheck
 from app.screening import backtests
 from app.screening import store as screening
 from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
 from app.screening.service import Lexicons
+from app.search import Filters, parse
 from app.search.care import Care
-from app.search.domain import Hit, Note
+from app.search.domain import MAX_ROWS, Hit, Note
 from app.search.embedded import EmbeddedIndex
 from app.search.finder import Finder
 from app.search.follower import IndexFollower, NotesFollower
@@ -104,6 +108,7 @@ NOTES = {
     "alerts": _numbered(alerts.last_id, alerts.touched_after),
     "recalls": Source(tails, _recalled, RECORDS),
 }
+_WORDS, _WORDS_SOUGHT = re.compile(r"\w+"), 20
 SEAL_AUDIT = "seal_audit"  # follows the audit trail instead of the records
 
 
@@ -127,6 +132,8 @@ class Services:
     advice: Advice
     signer: Signer
     builder: Builder
+    disposals: Disposals
+    self_check: SelfCheck
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -239,6 +246,8 @@ def _assemble(
         advice=Advice(db, released.current),
         signer=signer,
         builder=builder,
+        disposals=Disposals(db, keyring, signer, builder, settings.log_origin, index.reset),
+        self_check=SelfCheck(db, keyring, partial(_find_again, index)),
         handlers={
             backtests.KIND: backtests.handler(db, released.compile, door.is_busy),
             exports.KIND: builder.handler(),
@@ -262,6 +271,19 @@ def _indexing(db: Database, index: EmbeddedIndex) -> tuple[Follower, ...]:
             for name, source in NOTES.items()
         ),
     )
+
+
+def _find_again(
+    index: EmbeddedIndex, corp_id: int, seq: int, text: str, conversation: int, sent_at: int
+) -> bool:
+    """Whether the index gives a message for some of its own words; it need not know what it has not reached."""
+    if index.position(corp_id) < seq:
+        return True
+    words = max(_WORDS.findall(text), key=len, default="")[:_WORDS_SOUGHT]
+    query = parse(f'"{words}"', literal=True) if words else None
+    filters = Filters(conversation=conversation, since=sent_at, until=sent_at + 1)
+    page = index.search(query, filters, limit=MAX_ROWS)
+    return any((row.corp_id, row.seq) == (corp_id, seq) for row in page.rows)
 
 
 def _watch(db: Database, access: Access, finder: Finder, holder: str) -> None:

@@ -24,7 +24,7 @@ from app.commands import (
     operating,
     settings_in_force,
 )
-from app.evidence_commands import export_commands, log_commands
+from app.evidence_commands import export_commands, log_commands, retention_commands
 from app.foundation.errors import AppError
 from app.lexicon_commands import lexicon_commands
 from app.terminal import say
@@ -50,6 +50,7 @@ cli.add_typer(people_commands, name="people")
 cli.add_typer(lexicon_commands, name="lexicon")
 cli.add_typer(log_commands, name="log")
 cli.add_typer(export_commands, name="export")
+cli.add_typer(retention_commands, name="retention")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands `liuhen log …` (heads and proofs), `liuhen export …` (packages) and `liuhen verify`."""
+"""The commands `liuhen log …` (heads and proofs), `liuhen export …` (packages) and `liuhen retention …`."""
 
 from typing import Annotated, Any
 
@@ -7,10 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from app import terminal
-from app.commands import AsJson, Moment, operating
+from app.commands import NO, AsJson, Moment, operating
 
 log_commands = typer.Typer(help="日志的签名检查点与证明", no_args_is_help=True)
 export_commands = typer.Typer(help="证据包", no_args_is_help=True)
+retention_commands = typer.Typer(help="保存与调取", no_args_is_help=True)
 ALONE = "本机操作者自行批准（命令行）"
 
 Name = Annotated[str, typer.Argument(help="导出编号 exp_…")]
@@ -117,3 +118,29 @@ def build(
             do("approve_export", name=name, note=reason)
         made = do("build_export", name=name, on_progress=progress)
     terminal.put(made, as_json, made["package"])
+
+
+@retention_commands.command("check")
+def check(
+    count: Annotated[int, typer.Option(help="抽取条数", min=1, max=10_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """随机抽取记录，解密、核对、证明并按内容找回。"""
+    with operating() as do:
+        found = do("self_check", count=count)
+    lines = [found["words"], *(f"✗ {name}：{what}" for name, what in found["failures"])]
+    terminal.put(found, as_json, escape("\n".join(lines)))
+    raise typer.Exit(NO if found["failures"] else 0)
+
+
+@retention_commands.command("candidates")
+def candidates(corp: Annotated[str, typer.Option(help="企业")], as_json: AsJson = False) -> None:
+    """各组记录何时到期、因何保留。"""
+    with operating() as do:
+        found = do("list_candidates", corp=corp)
+    table = Table("会话", "月份", "记录", "类别", "到期", "未知的起算事件")
+    for each in found["items"]:
+        cells = (each["conversation"], each["month"], each["records"], each["record_class"])
+        ending = (each["due"] or "保留", "、".join(each["awaiting"]))
+        table.add_row(*(escape(str(cell)) for cell in (*cells, *ending)))
+    terminal.put(found, as_json, table)

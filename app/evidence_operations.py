@@ -16,6 +16,7 @@ from app.evidence.follower import SealFollower
 from app.evidence.logs import NotSealed
 from app.foundation.followers import CursorMoved, catch_up, take_lease
 from app.foundation.http import InvalidFields
+from app.retention.api import candidates_of
 
 Answer: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -86,6 +87,20 @@ def build_export(services: Services, name: str, on_progress: Progress) -> Answer
     return {**shown(found).model_dump(mode="json"), "package": str(package.resolve())}
 
 
+def self_check(services: Services, count: int) -> Answer:
+    """Draw random records and retrieve each in every way."""
+    with services.db.write() as connection:
+        record(connection, Event.RETENTION_READ, OPERATOR, "self-check")
+    return services.self_check.run(count).model_dump(mode="json")
+
+
+def list_candidates(services: Services, corp: str) -> Answer:
+    """When each group of a corp's records may go, and what keeps it."""
+    with services.db.write() as connection:
+        record(connection, Event.RETENTION_READ, OPERATOR, "candidates")
+    return candidates_of(services.db, corp).model_dump(mode="json")
+
+
 def _seal(services: Services) -> None:
     """Follow with the sealing followers, unless a runner somewhere does."""
     for follower in services.followers:
@@ -111,5 +126,7 @@ OPERATIONS: dict[str, Callable[..., Answer]] = {
         show_export,
         approve_export,
         build_export,
+        self_check,
+        list_candidates,
     )
 }

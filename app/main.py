@@ -16,6 +16,7 @@ import app.oversight.api
 import app.oversight.lead_api
 import app.oversight.learning_api
 import app.people.api
+import app.retention.api
 import app.screening.api
 import app.search.api
 import app.search.saved_api
@@ -91,6 +92,9 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
             db, services.keyring, services.signer, services.settings.log_origin, gate
         ),
         app.evidence.exports_api.routes(db, services.builder, gate),
+        app.retention.api.routes(
+            db, services.disposals, services.self_check, services.settings, gate
+        ),
     ):
         router.include_router(routes)
     return router

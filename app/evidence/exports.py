@@ -29,7 +29,7 @@ PREVIEWED = 20  # conversations shown in a preview
 
 
 class State(StrEnum):
-    """待批准, 已批准, 制作中, 可下载, 已驳回, 失败."""
+    """待批准, 已批准, 制作中, 可下载, 已驳回, 失败, 已清除."""
 
     REQUESTED = "requested"
     APPROVED = "approved"
@@ -37,6 +37,7 @@ class State(StrEnum):
     READY = "ready"
     REJECTED = "rejected"
     FAILED = "failed"
+    CLEARED = "cleared"  # records of the corp were disposed of; ask again
 
 
 class ExportNotFound(NotFound):
