@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from app.archive.append import Door
 from app.archive.models import position_of, record_id
 from app.archive.store import recalled_among, recalled_within, tails
 from app.capture.receive import Capture
-from app.evidence import logs
+from app.evidence import exports, logs
+from app.evidence.assembly import Tools
+from app.evidence.build import Builder
 from app.evidence.follower import SealFollower
 from app.evidence.signer import Signer
 from app.foundation import jobs, schema
@@ -40,13 +43,16 @@ from app.oversight.leads import note_leads
 from app.oversight.notices import Notifier
 from app.oversight.views import WarningOut
 from app.people import People, corp_codes
+from app.retention.disposal import Disposals
+from app.retention.selfcheck import SelfCheck
 from app.screening import backtests
 from app.screening import store as screening
 from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
 from app.screening.service import Lexicons
+from app.search import Filters, parse
 from app.search.care import Care
-from app.search.domain import Hit, Note
+from app.search.domain import MAX_ROWS, Hit, Note
 from app.search.embedded import EmbeddedIndex
 from app.search.finder import Finder
 from app.search.follower import IndexFollower, NotesFollower
@@ -107,6 +113,7 @@ NOTES = {
     "alerts": _numbered(alerts.last_id, alerts.touched_after),
     "recalls": Source(tails, _recalled, RECORDS),
 }
+_WORDS, _WORDS_SOUGHT = re.compile(r"\w+"), 20
 SEAL_AUDIT = "seal_audit"  # follows the audit trail instead of the records
 
 
@@ -130,6 +137,9 @@ class Services:
     advice: Advice
     signer: Signer
     notifier: Notifier
+    builder: Builder
+    disposals: Disposals
+    self_check: SelfCheck
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -249,6 +259,9 @@ def _assemble(
     released = lexicons.released
     access, holder = Access(db, settings), _holder(settings.data)
     finder = Finder(db, index, findings_of, settings.search_timeout_seconds)
+    exported, zone = settings.data / "exports", ZoneInfo(settings.time_zone)
+    tools = Tools(db, keyring, signer, exported, settings.log_origin, zone)
+    builder = Builder(tools, holder)
     return Services(
         settings=settings,
         db=db,
@@ -279,7 +292,13 @@ def _assemble(
             settings.public_url,
             settings.calendar.zone,
         ),
-        handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
+        builder=builder,
+        disposals=Disposals(db, keyring, signer, builder, settings.log_origin, index.reset),
+        self_check=SelfCheck(db, keyring, partial(_find_again, index)),
+        handlers={
+            backtests.KIND: backtests.handler(db, released.compile, door.is_busy),
+            exports.KIND: builder.handler(),
+        },
         followers=(
             ScreeningFollower(db, released.current, partial(_hand_on, settings.calendar)),
             *index_followers(db, index),
@@ -296,6 +315,24 @@ def _rebuilder(
     if isinstance(index, EmbeddedIndex):
         return Rebuilder(index, partial(index_followers, db), partial(_ends_of, db))
     return ClusterRebuilder(index, partial(index_followers, db, index), partial(_ends_of, db))
+
+
+def _find_again(
+    index: EmbeddedIndex | OpenSearchIndex,
+    corp_id: int,
+    seq: int,
+    text: str,
+    conversation: int,
+    sent_at: int,
+) -> bool:
+    """Whether the index gives a message for some of its own words; it need not know what it has not reached."""
+    if index.position(corp_id) < seq:
+        return True
+    words = max(_WORDS.findall(text), key=len, default="")[:_WORDS_SOUGHT]
+    query = parse(f'"{words}"', literal=True) if words else None
+    filters = Filters(conversation=conversation, since=sent_at, until=sent_at + 1)
+    page = index.search(query, filters, limit=MAX_ROWS)
+    return any((row.corp_id, row.seq) == (corp_id, seq) for row in page.rows)
 
 
 def _watch(db: Database, access: Access, finder: Finder, holder: str) -> None:

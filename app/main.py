@@ -12,6 +12,7 @@ import app.advice.own_api
 import app.archive.api
 import app.capture.api
 import app.evidence.api
+import app.evidence.exports_api
 import app.oversight.api
 import app.oversight.events
 import app.oversight.figures_api
@@ -19,6 +20,7 @@ import app.oversight.lead_api
 import app.oversight.learning_api
 import app.oversight.routing_api
 import app.people.api
+import app.retention.api
 import app.screening.api
 import app.search.api
 import app.search.saved_api
@@ -96,6 +98,10 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.screening.api.routes(services.lexicons, gate),
         app.evidence.api.routes(
             db, services.keyring, services.signer, services.settings.log_origin, gate
+        ),
+        app.evidence.exports_api.routes(db, services.builder, gate),
+        app.retention.api.routes(
+            db, services.disposals, services.self_check, services.settings, gate
         ),
     ):
         router.include_router(routes)

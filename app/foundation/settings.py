@@ -57,6 +57,10 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._~/-]{1,100}$",
         description="签名检查点中本系统的名称，例如 archive.example.com；首次封存后不要再改",
     )
+    retention_wait_days: int = Field(14, ge=1, le=365, description="缩短保存期限获批后的等待天数")
+    hold_cooling_days: int = Field(
+        14, ge=1, le=365, description="解除法律保全获批后的冷静期天数，期间仍保全"
+    )
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(8000, ge=1, le=65535, description="监听端口")
     public_url: str = Field(
