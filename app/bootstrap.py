@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from app.access.audit import head as audit_head
 from app.advice.service import Advice, match_warned
 from app.advice.store import warned
 from app.archive.append import Door
-from app.archive.models import position_of
+from app.archive.models import position_of, record_id
 from app.archive.store import recalled_among, recalled_within, tails
 from app.capture.receive import Capture
-from app.evidence import logs
+from app.evidence import exports, logs
+from app.evidence.assembly import Tools
+from app.evidence.build import Builder
 from app.evidence.follower import SealFollower
 from app.evidence.signer import Signer
 from app.foundation import jobs, schema
@@ -32,22 +35,30 @@ from app.foundation.followers import Follower, take_lease
 from app.foundation.keys import SUITES_BY_NAME, KeyRing, load_root
 from app.foundation.settings import Settings
 from app.foundation.worktime import Calendar
+from app.oversight import channels
 from app.oversight import store as alerts
 from app.oversight.alerts import TOPIC as ALERTS
 from app.oversight.alerts import raise_alerts
 from app.oversight.leads import note_leads
+from app.oversight.notices import Notifier
 from app.oversight.views import WarningOut
 from app.people import People, corp_codes
+from app.retention.disposal import Disposals
+from app.retention.selfcheck import SelfCheck
 from app.screening import backtests
 from app.screening import store as screening
 from app.screening.domain import Outcome
 from app.screening.follower import ScreeningFollower
 from app.screening.service import Lexicons
+from app.search import Filters, parse
 from app.search.care import Care
-from app.search.domain import Hit, Note
+from app.search.domain import MAX_ROWS, Hit, Note
 from app.search.embedded import EmbeddedIndex
 from app.search.finder import Finder
 from app.search.follower import IndexFollower, NotesFollower
+from app.search.opensearch import Access as ClusterAccess
+from app.search.opensearch import ClusterFollower, ClusterNotesFollower, OpenSearchIndex
+from app.search.opensearch.rebuild import ClusterRebuilder
 from app.search.rebuild import Rebuilder
 from app.search.shapes import FindingOut
 from app.search.watch import count_watched
@@ -102,6 +113,7 @@ NOTES = {
     "alerts": _numbered(alerts.last_id, alerts.touched_after),
     "recalls": Source(tails, _recalled, RECORDS),
 }
+_WORDS, _WORDS_SOUGHT = re.compile(r"\w+"), 20
 SEAL_AUDIT = "seal_audit"  # follows the audit trail instead of the records
 
 
@@ -117,13 +129,17 @@ class Services:
     people: People
     door: Door
     capture: Capture
-    index: EmbeddedIndex
+    index: EmbeddedIndex | OpenSearchIndex
     finder: Finder
     care: Care
-    rebuilder: Rebuilder
+    rebuilder: Rebuilder | ClusterRebuilder
     lexicons: Lexicons
     advice: Advice
     signer: Signer
+    notifier: Notifier
+    builder: Builder
+    disposals: Disposals
+    self_check: SelfCheck
     handlers: Mapping[str, jobs.Handler]
     followers: tuple[Follower, ...]
     holder: str
@@ -163,9 +179,39 @@ def open_services(settings: Settings, *, migrate: bool = False) -> Generator[Ser
             keyring.check(connection)
             is_new = logs.never_sealed(connection)
         signer = Signer(settings.root_key_file.parent, is_new=is_new)
-        index = EmbeddedIndex(settings.data / "index.db", timeout=settings.search_timeout_seconds)
+        index = _open_index(settings)
         stack.callback(index.close)
         yield _assemble(settings, db, keyring, index, signer)
+
+
+def _open_index(settings: Settings) -> EmbeddedIndex | OpenSearchIndex:
+    timeout = settings.search_timeout_seconds
+    if not settings.search_urls:
+        return EmbeddedIndex(settings.data / "index.db", timeout=timeout)
+    access = ClusterAccess(
+        settings.search_urls,
+        settings.search_user,
+        settings.search_password.get_secret_value(),
+        str(settings.search_ca or ""),
+    )
+    return OpenSearchIndex(access, prefix=settings.search_prefix, timeout=timeout)
+
+
+def index_followers(
+    db: Database, index: EmbeddedIndex | OpenSearchIndex, generation: int | None = None
+) -> tuple[Follower, ...]:
+    """Who brings the log and its notes to the index; `generation` is of a cluster's index being rebuilt."""
+    notes = {name: partial(_read_notes, source.touched) for name, source in NOTES.items()}
+    if isinstance(index, EmbeddedIndex):
+        followers = [NotesFollower(db, index, name, read) for name, read in notes.items()]
+        return IndexFollower(db, index), *followers
+    return (
+        ClusterFollower(db, index, _notes_by_seq, _notes_version, generation),
+        *(
+            ClusterNotesFollower(db, index, name, read, _notes_version, generation)
+            for name, read in notes.items()
+        ),
+    )
 
 
 def wordlists(settings: Settings) -> Path:
@@ -201,7 +247,11 @@ def _hand_on(calendar: Calendar, connection: Connection, found: Sequence[screeni
 
 
 def _assemble(
-    settings: Settings, db: Database, keyring: KeyRing, index: EmbeddedIndex, signer: Signer
+    settings: Settings,
+    db: Database,
+    keyring: KeyRing,
+    index: EmbeddedIndex | OpenSearchIndex,
+    signer: Signer,
 ) -> Services:
     blobs = BlobStore(settings.data / "blobs")
     door = Door(db, keyring, blobs)
@@ -209,6 +259,9 @@ def _assemble(
     released = lexicons.released
     access, holder = Access(db, settings), _holder(settings.data)
     finder = Finder(db, index, findings_of, settings.search_timeout_seconds)
+    exported, zone = settings.data / "exports", ZoneInfo(settings.time_zone)
+    tools = Tools(db, keyring, signer, exported, settings.log_origin, zone)
+    builder = Builder(tools, holder)
     return Services(
         settings=settings,
         db=db,
@@ -228,14 +281,27 @@ def _assemble(
             also_every=WATCH_EVERY,
             is_busy=door.is_busy,
         ),
-        rebuilder=Rebuilder(index, partial(_indexing, db), partial(_ends_of, db)),
+        rebuilder=_rebuilder(db, index),
         lexicons=lexicons,
         advice=Advice(db, released.current),
         signer=signer,
-        handlers={backtests.KIND: backtests.handler(db, released.compile, door.is_busy)},
+        notifier=Notifier(
+            db,
+            channels.opened(settings),
+            lambda: {each.slug: each.name for each in released.current().categories.values()},
+            settings.public_url,
+            settings.calendar.zone,
+        ),
+        builder=builder,
+        disposals=Disposals(db, keyring, signer, builder, settings.log_origin, index.reset),
+        self_check=SelfCheck(db, keyring, partial(_find_again, index)),
+        handlers={
+            backtests.KIND: backtests.handler(db, released.compile, door.is_busy),
+            exports.KIND: builder.handler(),
+        },
         followers=(
             ScreeningFollower(db, released.current, partial(_hand_on, settings.calendar)),
-            *_indexing(db, index),
+            *index_followers(db, index),
             SealFollower(db, signer, settings.log_origin, of_audit=False),
             SealFollower(db, signer, settings.log_origin, of_audit=True),
         ),
@@ -243,15 +309,30 @@ def _assemble(
     )
 
 
-def _indexing(db: Database, index: EmbeddedIndex) -> tuple[Follower, ...]:
-    """Everything that an index follows."""
-    return (
-        IndexFollower(db, index),
-        *(
-            NotesFollower(db, index, name, partial(_read_notes, source.touched))
-            for name, source in NOTES.items()
-        ),
-    )
+def _rebuilder(
+    db: Database, index: EmbeddedIndex | OpenSearchIndex
+) -> Rebuilder | ClusterRebuilder:
+    if isinstance(index, EmbeddedIndex):
+        return Rebuilder(index, partial(index_followers, db), partial(_ends_of, db))
+    return ClusterRebuilder(index, partial(index_followers, db, index), partial(_ends_of, db))
+
+
+def _find_again(
+    index: EmbeddedIndex | OpenSearchIndex,
+    corp_id: int,
+    seq: int,
+    text: str,
+    conversation: int,
+    sent_at: int,
+) -> bool:
+    """Whether the index gives a message for some of its own words; it need not know what it has not reached."""
+    if index.position(corp_id) < seq:
+        return True
+    words = max(_WORDS.findall(text), key=len, default="")[:_WORDS_SOUGHT]
+    query = parse(f'"{words}"', literal=True) if words else None
+    filters = Filters(conversation=conversation, since=sent_at, until=sent_at + 1)
+    page = index.search(query, filters, limit=MAX_ROWS)
+    return any((row.corp_id, row.seq) == (corp_id, seq) for row in page.rows)
 
 
 def _watch(db: Database, access: Access, finder: Finder, holder: str) -> None:
@@ -276,7 +357,20 @@ def _read_notes(
 ) -> tuple[list[Note], int]:
     """The messages touched next, with all that changes about them as it stands, and the number reached."""
     found, reached = touched(connection, corp_id, after, end)
-    records = set(found)
+    return _notes_of(connection, set(found)), reached
+
+
+def _notes_by_seq(connection: Connection, corp_id: int, seqs: Sequence[int]) -> dict[int, Note]:
+    notes = _notes_of(connection, {record_id(corp_id, seq) for seq in seqs})
+    return {note.seq: note for note in notes}
+
+
+def _notes_version(connection: Connection, corp_id: int) -> int:
+    """Grows with every change of anything noted of a message of this corp."""
+    return sum(source.ends(connection).get(corp_id, 0) for source in NOTES.values())
+
+
+def _notes_of(connection: Connection, records: set[int]) -> list[Note]:
     states = {
         record: alert.state for record, alert in alerts.of_records(connection, records).items()
     }
@@ -285,8 +379,7 @@ def _read_notes(
         state = states.get(finding.record, "") if finding.outcome is Outcome.VIOLATION else ""
         hits[finding.record].add(Hit(finding.category, finding.severity, state))
     taken_back = recalled_among(connection, records)
-    notes = [
+    return [
         Note(position_of(record)[1], tuple(sorted(found)), record in taken_back)
         for record, found in hits.items()
     ]
-    return notes, reached

@@ -24,7 +24,7 @@ from app.commands import (
     operating,
     settings_in_force,
 )
-from app.evidence_commands import log_commands
+from app.evidence_commands import export_commands, log_commands, retention_commands
 from app.foundation.errors import AppError
 from app.lexicon_commands import lexicon_commands
 from app.terminal import say
@@ -49,6 +49,8 @@ cli.add_typer(user_commands, name="user")
 cli.add_typer(people_commands, name="people")
 cli.add_typer(lexicon_commands, name="lexicon")
 cli.add_typer(log_commands, name="log")
+cli.add_typer(export_commands, name="export")
+cli.add_typer(retention_commands, name="retention")
 
 
 def main() -> None:
@@ -298,6 +300,17 @@ def fsck(as_json: AsJson = False) -> None:
         report = do("check_archive", on_progress=show)
     terminal.put(report, as_json, terminal.fsck_report(report))
     raise typer.Exit(0 if report["ok"] else NO)
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def verify(context: typer.Context) -> None:
+    """核验证据包；与包内的 verify.py 是同一个程序。"""
+    from app.evidence import verify as verifier
+
+    raise typer.Exit(verifier.main(context.args))  # type: ignore[no-untyped-call]
 
 
 @cli.command()

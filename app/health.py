@@ -10,6 +10,8 @@ from app.bootstrap import Services
 from app.foundation import jobs, metrics
 from app.foundation.errors import AppError
 from app.foundation.followers import take_lease
+from app.search.embedded import EmbeddedIndex
+from app.search.opensearch import health as cluster_health
 
 LEAST_FREE_BYTES = 512 * 1024 * 1024
 
@@ -33,6 +35,7 @@ def parts(services: Services, staff: worker.Staff | None) -> list[Part]:
         _tried("database", lambda: _database(services)),
         _tried("search", lambda: _lag(services)),
         _index(services),
+        *_cluster(services),
         _disk(services),
         *_followers(staff),
     ]
@@ -83,6 +86,18 @@ def _index(services: Services) -> Part:
     words += health.faults
     is_ok = not health.missed and not health.faults
     return Part("index", is_ok, is_needed=False, detail="；".join(words) or "正常")
+
+
+def _cluster(services: Services) -> Iterator[Part]:
+    """The nodes of the search cluster, where there is one."""
+    index = services.index
+    if isinstance(index, EmbeddedIndex):
+        return
+    try:
+        found = cluster_health.look(index)
+    except AppError as error:
+        found = cluster_health.Health(is_ok=False, detail=error.detail or error.title)
+    yield Part("search_cluster", found.is_ok, is_needed=False, detail=found.detail)
 
 
 def _disk(services: Services) -> Part:

@@ -8,13 +8,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import app.access.api
 import app.advice.api
+import app.advice.own_api
 import app.archive.api
 import app.capture.api
 import app.evidence.api
+import app.evidence.exports_api
 import app.oversight.api
+import app.oversight.events
+import app.oversight.figures_api
 import app.oversight.lead_api
 import app.oversight.learning_api
+import app.oversight.routing_api
 import app.people.api
+import app.retention.api
 import app.screening.api
 import app.search.api
 import app.search.saved_api
@@ -82,12 +88,20 @@ def _rooms(services: Services, gate: Gate) -> APIRouter:
         app.search.saved_api.routes(db, services.finder, gate),
         app.archive.api.routes(db, services.keyring, content_of, gate),
         app.oversight.api.routes(db, warnings_of, gate),
+        app.oversight.figures_api.routes(db, services.settings.calendar.zone, gate),
+        app.oversight.events.routes(db, gate),
+        app.oversight.routing_api.routes(db, services.notifier, gate),
         app.oversight.lead_api.routes(db, gate),
         app.oversight.learning_api.routes(db, services.lexicons, gate),
         app.advice.api.routes(services.advice, gate),
+        app.advice.own_api.routes(db, services.lexicons, warnings_of, gate),
         app.screening.api.routes(services.lexicons, gate),
         app.evidence.api.routes(
             db, services.keyring, services.signer, services.settings.log_origin, gate
+        ),
+        app.evidence.exports_api.routes(db, services.builder, gate),
+        app.retention.api.routes(
+            db, services.disposals, services.self_check, services.settings, gate
         ),
     ):
         router.include_router(routes)

@@ -10,7 +10,11 @@ from app.bootstrap import NOTES, Services
 from app.foundation import followers, jobs, metrics
 from app.foundation.followers import TOPIC as RECORDS
 from app.foundation.followers import Runner
+from app.oversight.clockwork import Clock
 from app.screening.releases import Keeper
+from app.search.opensearch import ClusterFollower, ClusterNotesFollower
+
+WAITING = (ClusterFollower, ClusterNotesFollower)  # for a cluster; nobody else waits with them
 
 if TYPE_CHECKING:
     from app.search.care import Care
@@ -42,7 +46,7 @@ def at_work(services: Services) -> Generator[Staff]:
             holder=services.holder,
             is_busy=services.door.is_busy,
             topic=NOTES[follower.name].topic if follower.name in NOTES else RECORDS,
-            turn=turn,
+            turn=None if isinstance(follower, WAITING) else turn,
         )
         for follower in services.followers
     )
@@ -50,8 +54,10 @@ def at_work(services: Services) -> Generator[Staff]:
         services.care,
         Keeper(services.db, released),
         jobs.Worker(services.db, services.handlers, name=services.holder),
+        jobs.Worker(services.db, services.notifier.handlers(), name=services.holder),
+        Clock(services.db, services.settings.calendar, services.holder),
     )
-    threads: tuple[Runner | Keeper | jobs.Worker | Care, ...] = (*runners, *others)
+    threads: tuple[Runner | Keeper | jobs.Worker | Care | Clock, ...] = (*runners, *others)
     for thread in threads:
         thread.start()
     try:
@@ -63,10 +69,8 @@ def at_work(services: Services) -> Generator[Staff]:
 
 def lags(services: Services) -> dict[str, int]:
     """How far behind each follower is, in records."""
-    found = {
-        follower.name: followers.lag(follower, services.tails_of(follower))
-        for follower in services.followers
-    }
-    for name, lag in found.items():
-        metrics.FOLLOWER_LAG.labels(name).set(lag)
+    found = {}
+    for follower in services.followers:
+        lag = found[follower.name] = followers.lag(follower, services.tails_of(follower))
+        metrics.FOLLOWER_LAG.labels(follower.name).set(lag)
     return found

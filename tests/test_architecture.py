@@ -15,6 +15,7 @@ LONGER = {  # file: why it is not cut
     "access/api.py": "every route of sign-in, users, tokens and audit with their shapes",
     "access/service.py": "one service over users, sessions and tokens",
     "archive/append.py": "the one door: a turn and what it looks up",
+    "evidence/verify.py": "a program of its own that is one file by promise",
     "foundation/database.py": "the one place for what differs between the databases",
 }
 _FOUNDATION = {"foundation/database.py"}  # makes the transactions everybody else runs in

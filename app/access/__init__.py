@@ -20,7 +20,7 @@ from app.access.domain import (
     is_storable,
     operator,
 )
-from app.access.holders import Holder, employee_of, holders
+from app.access.holders import Holder, employee_of, employee_of_user, holders
 from app.access.service import Access
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Scope",
     "TokenScope",
     "employee_of",
+    "employee_of_user",
     "holders",
     "is_storable",
     "operator",

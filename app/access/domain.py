@@ -35,6 +35,9 @@ class Action(StrEnum):
     OPERATE = "operate"  # jobs, lag, rebuild, fsck
     EXPORT = "export"
     APPROVE_EXPORT = "approve_export"
+    SEE_RETENTION = "see_retention"  # schedules, holds, disposals and their certificates
+    MANAGE_RETENTION = "manage_retention"  # propose, hold, ask for and do what others agreed to
+    APPROVE_RETENTION = "approve_retention"
     SEE_LEXICONS = "see_lexicons"  # versions of the word lists, their files and back-tests
     MANAGE_LEXICONS = "manage_lexicons"  # draft, back-test, release what a second person approved
     APPROVE_LEXICON = "approve_lexicon"
@@ -76,6 +79,9 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
             Action.REPLAY_QUARANTINE,
             Action.CHECK,
             Action.EXPORT,
+            Action.SEE_RETENTION,
+            Action.MANAGE_RETENTION,
+            Action.APPROVE_RETENTION,
             Action.SEE_LEXICONS,
             Action.MANAGE_LEXICONS,
             Action.APPROVE_LEXICON,
@@ -91,6 +97,8 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
             Action.SEE_PEOPLE,
             Action.CHECK,
             Action.APPROVE_EXPORT,
+            Action.SEE_RETENTION,
+            Action.APPROVE_RETENTION,
             Action.SEE_LEXICONS,
             Action.APPROVE_LEXICON,
         }
@@ -103,6 +111,7 @@ ROLE_ACTIONS: dict[Role, frozenset[Action]] = {
             Action.SEE_ALERTS,
             Action.SEE_PEOPLE,
             Action.EXPORT,
+            Action.SEE_RETENTION,
         }
     ),
     Role.ADVISER: frozenset({Action.CHECK, Action.READ_OWN}),

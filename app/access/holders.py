@@ -42,5 +42,9 @@ def holders(connection: Connection, action: Action, only: str | None = None) -> 
 
 def employee_of(connection: Connection, caller: Caller) -> int | None:
     """The employee a caller is, if she is one."""
-    query = select(User.employee_id).where(User.id == caller.id)
-    return connection.execute(query).scalar()
+    return employee_of_user(connection, caller.id)
+
+
+def employee_of_user(connection: Connection, user_id: str) -> int | None:
+    """The employee a user is, if she is one."""
+    return connection.execute(select(User.employee_id).where(User.id == user_id)).scalar()

@@ -105,6 +105,30 @@ def decision_of(connection: Connection, check: Check) -> Decided | None:
     return Decided(*row)._replace(decision=Decision(row.decision)) if row else None
 
 
+def of_sender(
+    connection: Connection, corp_id: int, sender: str, *, before: int | None, limit: int
+) -> list[tuple[Check, Decided | None]]:
+    """The checks of one sender with what he decided, newest first."""
+    decided = (getattr(CheckDecision, name) for name in Decided._fields)
+    query = (
+        select(*_COLUMNS, *(each.label(f"decided_{each.key}") for each in decided))
+        .outerjoin(CheckDecision, CheckDecision.check_number == CheckRow.number)
+        .where(CheckRow.corp_id == corp_id, CheckRow.sender == sender)
+        .order_by(CheckRow.number.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(CheckRow.number < before)
+    size = len(_COLUMNS)
+    return [
+        (
+            _check(row[:size]),
+            Decided(*row[size:])._replace(decision=Decision(row[size + 1])) if row[size] else None,
+        )
+        for row in connection.execute(query)
+    ]
+
+
 def unmatched(
     connection: Connection, corp_id: int, senders: Collection[str], first: datetime, last: datetime
 ) -> list[tuple[Check, bytes | None]]:

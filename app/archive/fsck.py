@@ -194,7 +194,9 @@ _RECORDS = (
         Conversation.external_id,
         Conversation.tag.label("place_tag"),
         Audience.tag.label("audience_tag"),
+        BucketKey.destroyed_at.is_not(None).label("is_destroyed"),
     )
+    .outerjoin(BucketKey, BucketKey.id == Record.bucket_id)
     .outerjoin(Conversation, Conversation.id == Record.conversation_id)
     .outerjoin(Audience, Audience.id == Record.audience_id)
     .order_by(Record.id)
@@ -238,6 +240,9 @@ def _check_record(corp: Corp, row: Any, bucket: Bucket | None) -> Iterator[Diffe
     """Yield what differs in one record."""
     seq = position_of(row.id)[1]
     if bucket is None:
+        if row.is_destroyed and _is_blank(row):
+            yield from _check_disposed(corp, row)
+            return
         yield _difference(corp, seq, "key", "桶密钥不存在、已销毁或无法打开")
         return
     try:
@@ -248,6 +253,24 @@ def _check_record(corp: Corp, row: Any, bucket: Bucket | None) -> Iterator[Diffe
         yield _difference(corp, seq, "sealed", "密文无法解开")
     except _UNREADABLE as error:
         yield _difference(corp, seq, "row", type(error).__name__)
+
+
+def _is_blank(row: Any) -> bool:
+    return not (row.text or row.sealed or row.wrapped_key or row.digest)
+
+
+def _check_disposed(corp: Corp, row: Any) -> Iterator[Difference]:
+    """Yield what the leaf of a disposed record contradicts; what it committed to is gone."""
+    seq = position_of(row.id)[1]
+    try:
+        leaf = decode(row.leaf)
+    except ValueError:
+        yield _difference(corp, seq, "leaf", "叶子无法识别")
+        return
+    told = (leaf.suite, leaf.tenant_tag, leaf.seq, leaf.conversation_tag, leaf.counter)
+    kept = (row.suite, corp.tag, seq, row.place_tag, row.counter)
+    if (*told, leaf.received_ms, row.corp_id) != (*kept, row.received_ms, corp.id):
+        yield _difference(corp, seq, "leaf", "叶子头部不符")
 
 
 def _compare(corp: Corp, row: Any, seed: bytes, raw: bytes) -> Iterator[tuple[str, str]]:

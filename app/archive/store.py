@@ -29,7 +29,7 @@ from app.archive.models import (
     position_of,
     record_id,
 )
-from app.foundation.database import chunks
+from app.foundation.database import chunks, select_in
 from app.foundation.errors import NotFound
 from app.people import corp_codes, visible_departments
 from app.people.models import Employee, Membership
@@ -233,18 +233,24 @@ def recalled_by(
 
     A recall takes back what its own source has sent.
     """
-    found: dict[tuple[int, str, str], tuple[int, int]] = {}
-    for part in chunks(messages, _SPANS):
-        wanted = or_(
-            *(
-                and_(Record.corp_id == message.corp_id, Record.recalls == message.source_msg_id)
-                for message in part
-            )
+    sent: dict[int, list[str]] = {}
+    for message in messages:
+        sent.setdefault(message.corp_id, []).append(message.source_msg_id)
+    rows = [
+        row
+        for corp_id, names in sent.items()
+        for row in select_in(
+            connection,
+            "SELECT id, source, recalls FROM records"
+            " WHERE recalls IS NOT NULL AND corp_id = ? AND recalls IN",
+            names,
+            corp_id,
         )
-        query = select(Record.id, Record.source, Record.recalls).where(wanted).order_by(Record.id)
-        for row in connection.execute(query):
-            corp_id, seq = position_of(row.id)
-            found.setdefault((corp_id, row.source, row.recalls), (corp_id, seq))
+    ]
+    found: dict[tuple[int, str, str], tuple[int, int]] = {}
+    for number, source, recalls in sorted(rows):
+        place = position_of(number)
+        found.setdefault((place[0], source, recalls), place)
     return found
 
 

@@ -17,8 +17,8 @@ MAX_NODES = 200  # items of one message, all depths together
 MAX_KIND_LENGTH = 64  # characters
 EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 LATEST_MS = 4_133_980_800_000  # 2101-01-01T00:00:00Z, itself out of range
-UNREADABLE = "〔无法解析的内容〕"  # noqa: RUF001 - Chinese brackets
-CUT_OFF = "〔内容过多，其余请查看原文〕"  # noqa: RUF001 - Chinese brackets
+UNREADABLE = "〔无法解析的内容〕"
+CUT_OFF = "〔内容过多，其余请查看原文〕"
 
 _SECONDS_BELOW = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973
 _MAX_SEQ = 2**63 - 1

@@ -184,6 +184,14 @@ class Database:
         finally:
             self._writer_turn.release()
 
+    def empty_log(self) -> None:
+        """Bring SQLite's write-ahead log home and cut it to nothing; raises `Unavailable` while somebody reads."""
+        with self._turn(), _named_failures(), self._writer.connect() as connection:
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise Unavailable("数据库正在被读取，请稍后重试")
+
     def listen(self) -> None:
         """Hear what other processes announce; SQLite has no other process."""
         if not self.is_sqlite:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, Integer, LargeBinary, String, exists, select
+from sqlalchemy import Connection, Integer, LargeBinary, String, cast, exists, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation import clock
@@ -40,6 +40,7 @@ ROOT_BYTES = 32
 NONCE_BYTES = 12
 _ONCE = bytes(NONCE_BYTES)  # a key that seals one message needs no varying nonce
 _CACHED = 50_000  # open bucket keys held in memory
+_DESTROYED = "destroyed"
 _LOOKUP = 500  # numbers in one statement
 _NEW_KEY_TYPES = {
     "id": "int8",
@@ -56,6 +57,14 @@ class KeyUnusable(AppError):
     code = "key_unusable"
     title = "密钥不可用，内容无法解密"
     status = 410
+
+
+class KeyHeld(AppError):
+    """A key to be destroyed is under a hold."""
+
+    code = "key_held"
+    title = "密钥受保全，不能销毁"
+    status = 409
 
 
 class RootKeyMissing(AppError):
@@ -110,6 +119,14 @@ class BucketKey(Base):
     destroyed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class KeyHold(Base):
+    """A key that may not be destroyed, and who says so; the database itself refuses, too."""
+
+    __tablename__ = "key_holds"
+    bucket_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    hold: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """An open bucket key: wraps and unwraps message keys."""
@@ -160,6 +177,7 @@ class KeyRing:
         """
         wanted = set(names)
         found = {name: bucket for name in wanted if (bucket := self._open.get(name))}
+        found = self._living(connection, found)
         missing = sorted(wanted - found.keys())
         if not missing:
             return found
@@ -168,6 +186,40 @@ class KeyRing:
         opened = loaded | self._make(connection, fresh)
         after_commit(connection, lambda: self._remember(opened))  # a failed one leaves nothing
         return found | opened
+
+    def destroy(self, connection: Connection, ids: Iterable[int]) -> None:
+        """Destroy keys in the caller's transaction, for good; raises `KeyHeld` and destroys none when one is held.
+
+        Their names become free: whatever comes late for one of them gets a new key.
+        """
+        wanted = sorted(set(ids))
+        for part in chunks(wanted, _LOOKUP):
+            held = select(KeyHold.bucket_id).where(KeyHold.bucket_id.in_(part)).limit(1)
+            if connection.execute(held).first() is not None:
+                raise KeyHeld
+            name = BucketKey.name + f"|{_DESTROYED}|" + cast(BucketKey.id, String)
+            connection.execute(
+                update(BucketKey)
+                .where(BucketKey.id.in_(part), BucketKey.wrapped.is_not(None))
+                .values(wrapped=None, destroyed_at=clock.now(), name=name)
+            )
+        gone = frozenset(wanted)
+        after_commit(connection, lambda: self._forget(gone))
+
+    def _living(self, connection: Connection, found: dict[str, Bucket]) -> dict[str, Bucket]:
+        """Those not destroyed by another process; on SQLite there is none."""
+        if connection.dialect.name == "sqlite" or not found:
+            return found
+        query = "SELECT id FROM bucket_keys WHERE wrapped IS NULL AND id IN"
+        rows = select_in(connection, query, [bucket.id for bucket in found.values()])
+        gone = frozenset(row[0] for row in rows)
+        if gone:
+            self._forget(gone)
+        return {name: bucket for name, bucket in found.items() if bucket.id not in gone}
+
+    def _forget(self, ids: frozenset[int]) -> None:
+        for name in [name for name, bucket in self._open.items() if bucket.id in ids]:
+            del self._open[name]
 
     def check(self, connection: Connection) -> None:
         """Raise `RootKeyMissing` when the keys of this database were wrapped with another root key."""

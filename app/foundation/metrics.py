@@ -42,6 +42,12 @@ SEARCH_MISSED = Counter(
 SEARCH_RENEWED = Counter(
     "liuhen_search_renewed", "Times a lost or damaged index began anew", registry=REGISTRY
 )
+RETRIEVABLE = Gauge(
+    "liuhen_self_check",
+    "Records drawn by the last self-check, and how many of them were retrievable",
+    ["records"],
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

@@ -28,6 +28,21 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="默认为数据目录中的 SQLite；或 postgresql://用户:口令@主机/库",
     )
+    search_url: SecretStr = Field(
+        SecretStr(""),
+        description="默认为数据目录中的索引；或 OpenSearch 各节点的地址，逗号分隔，例如 "
+        "https://node1:9200,https://node2:9200。须列出全部节点，才能绕开无应答的节点",
+    )
+    search_user: str = Field("", description="OpenSearch 用户名；空为不登录")
+    search_password: SecretStr = Field(SecretStr(""), description="OpenSearch 口令")
+    search_ca: Path | None = Field(
+        None, description="签发 OpenSearch 证书的 CA 文件（PEM）；默认用系统信任的 CA"
+    )
+    search_prefix: str = Field(
+        "liuhen",
+        pattern=r"^[a-z][a-z0-9-]{0,39}$",
+        description="OpenSearch 中索引名的前缀；几套系统共用一个集群时须各不相同",
+    )
     suite: Literal["intl"] = Field("intl", description="密码算法套件")
     wordlists: Path | None = Field(
         None,
@@ -42,6 +57,10 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._~/-]{1,100}$",
         description="签名检查点中本系统的名称，例如 archive.example.com；首次封存后不要再改",
     )
+    retention_wait_days: int = Field(14, ge=1, le=365, description="缩短保存期限获批后的等待天数")
+    hold_cooling_days: int = Field(
+        14, ge=1, le=365, description="解除法律保全获批后的冷静期天数，期间仍保全"
+    )
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(8000, ge=1, le=65535, description="监听端口")
     public_url: str = Field(
@@ -52,6 +71,22 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="日志级别")
     log_format: Literal["json", "console"] = Field("json", description="日志格式")
     time_zone: str = Field("Asia/Shanghai", description="界面与统计使用的时区")
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="发预警邮件的服务器，例如 smtp://用户:口令@主机:587 或 smtps://…:465；空为不发邮件",
+    )
+    mail_from: str = Field("", description="预警邮件的发件人地址")
+    webhook_url: str = Field("", description="预警通知推送到的地址（贵司自己的系统）")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="推送签名用的密钥；没有密钥就不推送"
+    )
+    robot_url: SecretStr = Field(
+        SecretStr(""), description="企业微信群机器人的完整地址；群消息里不写任何人名"
+    )
+    wecom_api: str = Field("https://qyapi.weixin.qq.com", description="企业微信接口地址")
+    wecom_corp_id: str = Field("", description="发应用消息的企业 corpid")
+    wecom_agent_id: int = Field(0, ge=0, description="发应用消息的应用 agentid")
+    wecom_secret: SecretStr = Field(SecretStr(""), description="该应用的 secret")
     working_hours: str = Field("09:00-18:00", description="工作时间，处置与跟进期限只计工作时间")
     holidays: str = Field(
         "",
@@ -67,6 +102,12 @@ class Settings(BaseSettings):
             raise ValueError("LIUHEN_KEYS_URL 只支持 file:// 地址")
         if self.root_key_file.resolve().is_relative_to(self.data.resolve()):
             raise ValueError("LIUHEN_KEYS_URL 指向的根密钥文件须在数据目录之外")
+        return self
+
+    @model_validator(mode="after")
+    def _search_by_http(self) -> Self:
+        if any(not url.startswith(("http://", "https://")) for url in self.search_urls):
+            raise ValueError("LIUHEN_SEARCH_URL 中每个地址都须以 http:// 或 https:// 开头")
         return self
 
     @model_validator(mode="after")
@@ -95,6 +136,12 @@ class Settings(BaseSettings):
         return (
             make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
         )
+
+    @property
+    def search_urls(self) -> tuple[str, ...]:
+        """The addresses of the search cluster's nodes; empty for the embedded index."""
+        parts = self.search_url.get_secret_value().split(",")
+        return tuple(part.strip().rstrip("/") for part in parts if part.strip())
 
     @property
     def is_sqlite(self) -> bool:

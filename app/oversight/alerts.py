@@ -13,7 +13,7 @@ from app.archive.models import position_of, record_id
 from app.archive.store import Message, read_many
 from app.foundation import clock, ids
 from app.foundation.database import announce
-from app.oversight import store
+from app.oversight import notices, store
 from app.oversight.domain import (
     REPEATS_WITHIN,
     Breach,
@@ -171,9 +171,15 @@ def _department(connection: Connection, corp_id: int, breach: Breach) -> int | N
 
 def _write(connection: Connection, steps: Sequence[_Raised], by_record: By) -> None:
     now = clock.now()
+    occasions = []
     for each in steps:
-        if each.step is Step.JOIN:
-            store.grow(connection, _graver(each, by_record, now))
+        if each.step is Step.RAISE:
+            occasions.append((each.alert.number, "raise"))
+            continue
+        grown = _graver(each, by_record, now)
+        store.grow(connection, grown)
+        if grown.severity != each.alert.severity:
+            occasions.append((each.alert.number, f"graver:{grown.severity}"))
     rows = [
         (
             each.alert.number,
@@ -184,6 +190,7 @@ def _write(connection: Connection, steps: Sequence[_Raised], by_record: By) -> N
         for each in steps
     ]
     numbers = store.add_steps(connection, rows)
+    notices.tell(connection, occasions, f"step:{numbers[0]}")
     store.add_records(
         connection,
         [
@@ -202,6 +209,8 @@ def _graver(each: _Raised, by_record: By, now: datetime) -> store.AlertRow:
         found_severity=worst([alert.found_severity, found]),
         changed_at=now,
     )
+    if changed.severity != alert.severity:  # the clock sets anew by when
+        changed = changed._replace(remind_at=None, due_at=None)
     if changed.found_severity == alert.found_severity:
         return changed
     return changed._replace(category=_category(each.records, by_record, found))

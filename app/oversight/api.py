@@ -102,6 +102,7 @@ def routes(db: Database, warnings_of: WarningsOf, gate: Gate) -> APIRouter:
             tuple(department),
             tuple(rule),
             tuple(disposition),
+            None,
             adviser,
             owner,
             None,

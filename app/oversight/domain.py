@@ -11,6 +11,7 @@ STRETCH = timedelta(hours=2)  # silence that ends a stretch of conversation
 MOST = 200  # messages of one alert; what comes then begins another
 REPEATS = 2  # established breaches of an adviser that raise the next one by a level
 REPEATS_WITHIN = timedelta(days=90)
+TOP = 3  # levels up the line after which lateness is sent no further
 SEVERITIES = ("red", "orange", "yellow")  # worst first
 
 
@@ -34,6 +35,7 @@ class Step(StrEnum):
     ASSIGN = "assign"
     COMMENT = "comment"
     ESCALATE = "escalate"
+    OVERDUE = "overdue"
     PROPOSE = "propose"
     APPROVE = "approve"
     RETURN = "return"

@@ -7,7 +7,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.foundation.database import Base, BigKey, UtcDateTime
 
-APPEND_ONLY = ("alert_steps", "alert_records", "oversight_rules", "lead_records", "lead_steps")
+APPEND_ONLY = (
+    "alert_steps",
+    "alert_records",
+    "oversight_rules",
+    "lead_records",
+    "lead_steps",
+    "deliveries",
+)
 
 
 class Alert(Base):
@@ -20,6 +27,7 @@ class Alert(Base):
     __tablename__ = "alerts"
     __table_args__ = (
         Index("ix_alerts_state_number", "state", "number"),
+        Index("ix_alerts_state_due_at", "state", "due_at"),
         Index("ix_alerts_conversation_id_number", "conversation_id", "number"),
         Index("ix_alerts_corp_id_adviser_number", "corp_id", "adviser", "number"),
     )
@@ -46,6 +54,8 @@ class Alert(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    remind_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class AlertRecord(Base):
@@ -133,3 +143,64 @@ class LeadStepRow(Base):
     actor: Mapped[str] = mapped_column(String(64))
     actor_name: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
+
+
+class Absence(Base):
+    """A user is away from `since` up to `until`; what she would be told goes to `stand_in`, if there is one."""
+
+    __tablename__ = "absences"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64), index=True)
+    stand_in: Mapped[str | None] = mapped_column(String(64))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    actor: Mapped[str] = mapped_column(String(64))
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Contact(Base):
+    """Where a user is reached on a channel."""
+
+    __tablename__ = "contacts"
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16), primary_key=True)
+    address: Mapped[str] = mapped_column(String(256))
+
+
+class Notice(Base):
+    """Somebody is to be told of an alert on a channel; `user_id` is empty where a channel has one receiver for all."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        Index(
+            "uq_notices_alert_number", "alert_number", "user_id", "channel", "occasion", unique=True
+        ),
+        Index("ix_notices_user_id", "user_id", "channel", "state", "not_before"),
+        Index("ix_notices_state_id", "state", "id"),
+    )
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    alert_number: Mapped[int] = mapped_column(ForeignKey("alerts.number"))
+    user_id: Mapped[str] = mapped_column(String(64))
+    user_name: Mapped[str] = mapped_column(Text)
+    channel: Mapped[str] = mapped_column(String(16))
+    occasion: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    failure: Mapped[str] = mapped_column(Text)
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delivery_id: Mapped[int | None] = mapped_column(BigKey)
+
+
+class Delivery(Base):
+    """One message sent, or tried to be sent, to one receiver on one channel."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index("ix_deliveries_user_id", "user_id", "channel", "id"),)
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    notices: Mapped[int] = mapped_column(Integer)
+    failure: Mapped[str] = mapped_column(Text)

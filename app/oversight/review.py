@@ -9,9 +9,10 @@ from app.access import Action, Caller, Event, Scope, employee_of, holders, recor
 from app.foundation import clock
 from app.foundation.database import Database, announce
 from app.foundation.errors import AppError, BadInput, Forbidden
-from app.oversight import store
+from app.oversight import notices, store
 from app.oversight.alerts import TOPIC
 from app.oversight.domain import (
+    TOP,
     Actor,
     Disposition,
     DispositionMissing,
@@ -23,7 +24,8 @@ from app.oversight.domain import (
     check_step,
 )
 
-_MACHINES = frozenset({Step.RAISE, Step.JOIN, Step.PROPOSE})
+_MACHINES = frozenset({Step.RAISE, Step.JOIN, Step.PROPOSE, Step.OVERDUE})
+_TOLD = frozenset({Step.ESCALATE, Step.ASSIGN})
 _FREE = frozenset({Step.RELEASE, Step.ESCALATE, Step.REOPEN})  # nobody's afterwards
 
 
@@ -126,7 +128,10 @@ def take_step(
         changed.disposition,
         _note(changed, step, given),
     )
-    store.add_steps(connection, [(alert.number, row)])
+    [number] = store.add_steps(connection, [(alert.number, row)])
+    if step in _TOLD:
+        occasion = f"{step}:{changed.level if step is Step.ESCALATE else number}"
+        notices.tell(connection, [(alert.number, occasion)], f"step:{number}")
     announce(connection, TOPIC)
     return changed
 
@@ -148,10 +153,12 @@ def _values(
         "disposition": alert.disposition,
         "changed_at": now,
     }
+    if state is not alert.state:  # the clock sets anew by when
+        values |= {"remind_at": None, "due_at": None}
     if step in (Step.CLAIM, Step.ASSIGN):
         values["claimed_at"] = alert.claimed_at or now
     if step is Step.ESCALATE:
-        values["level"] = alert.level + 1
+        values["level"] = min(alert.level + 1, TOP)
     if step in (Step.RESOLVE, Step.PROPOSE):
         values["disposition"] = given.disposition
     if step is Step.PROPOSE:

@@ -63,6 +63,8 @@ class AlertRow(NamedTuple):
     changed_at: datetime
     claimed_at: datetime | None
     resolved_at: datetime | None
+    remind_at: datetime | None
+    due_at: datetime | None
 
 
 class StepRow(NamedTuple):
@@ -89,6 +91,7 @@ class Wanted(NamedTuple):
     departments: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     dispositions: tuple[str, ...] = ()
+    corp: int | None = None
     adviser: str | None = None
     owner: str | None = None
     not_proposed_by: str | None = None
@@ -96,7 +99,11 @@ class Wanted(NamedTuple):
     until: datetime | None = None
 
 
-_COLUMNS = tuple(getattr(Alert, name) for name in AlertRow._fields)
+_GROWN = (
+    *("severity", "found_severity", "category", "last_record_id", "last_at", "messages"),
+    *("changed_at", "remind_at", "due_at"),
+)
+COLUMNS = tuple(getattr(Alert, name) for name in AlertRow._fields)
 _STEP_COLUMNS = tuple(getattr(AlertStep, name) for name in StepRow._fields)
 
 
@@ -105,11 +112,11 @@ def of_records(connection: Connection, records: Collection[int]) -> dict[int, Al
     found: dict[int, AlertRow] = {}
     for part in chunks(list(records), _LOOKUP):
         query = (
-            select(AlertRecord.record_id.label("of"), *_COLUMNS)
+            select(AlertRecord.record_id.label("of"), *COLUMNS)
             .join(Alert, Alert.number == AlertRecord.alert_number)
             .where(AlertRecord.record_id.in_(part))
         )
-        found |= {row.of: _alert(row[1:]) for row in connection.execute(query)}
+        found |= {row.of: as_alert(row[1:]) for row in connection.execute(query)}
     return found
 
 
@@ -120,14 +127,20 @@ def joinable(
     found: dict[tuple[int, str], AlertRow] = {}
     for part in chunks(sorted(conversations), _LOOKUP):
         query = (
-            select(*_COLUMNS)
+            select(*COLUMNS)
             .where(Alert.conversation_id.in_(part), Alert.state.in_(JOINABLE))
             .order_by(Alert.number)
             .with_for_update()
         )
         for row in connection.execute(query):
-            found[row.conversation_id, row.adviser] = _alert(row)
+            found[row.conversation_id, row.adviser] = as_alert(row)
     return found
+
+
+def numbered(connection: Connection, numbers: Collection[int]) -> dict[int, AlertRow]:
+    """Alerts by number; for jobs, so without a scope."""
+    query = select(*COLUMNS).where(Alert.number.in_(set(numbers)))
+    return {row.number: as_alert(row) for row in connection.execute(query)}
 
 
 def as_open(alert: AlertRow) -> Open:
@@ -160,8 +173,8 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[int, Ale
     insert_new(connection, Alert, rows)
     found: dict[int, AlertRow] = {}
     for part in chunks([row["record_id"] for row in rows], _LOOKUP):
-        query = select(*_COLUMNS).where(Alert.record_id.in_(part))
-        found |= {row.record_id: _alert(row) for row in connection.execute(query)}
+        query = select(*COLUMNS).where(Alert.record_id.in_(part))
+        found |= {row.record_id: as_alert(row) for row in connection.execute(query)}
     return found
 
 
@@ -172,8 +185,7 @@ def add_records(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 def grow(connection: Connection, alert: AlertRow) -> None:
     """Put down what further findings have made of an alert."""
-    names = ("severity", "found_severity", "category", "last_record_id", "last_at", "messages")
-    values = {name: getattr(alert, name) for name in (*names, "changed_at")}
+    values = {name: getattr(alert, name) for name in _GROWN}
     connection.execute(update(Alert).where(Alert.number == alert.number).values(values))
 
 
@@ -216,7 +228,7 @@ def read_page(
     if before is not None:
         query = query.where(Alert.number < before)
     query = query.where(*_conditions(connection, wanted))
-    return [_alert(row) for row in connection.execute(query)]
+    return [as_alert(row) for row in connection.execute(query)]
 
 
 def _conditions(connection: Connection, wanted: Wanted) -> Iterable[ColumnElement[bool]]:
@@ -237,16 +249,22 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterable[ColumnElemen
             .join(AlertRecord, AlertRecord.record_id == FindingRow.record_id)
             .where(AlertRecord.alert_number == Alert.number, FindingRow.rule.in_(wanted.rules))
         )
+    yield from _people(wanted)
+    if wanted.since:
+        yield Alert.raised_at >= wanted.since
+    if wanted.until:
+        yield Alert.raised_at < wanted.until
+
+
+def _people(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
+    if wanted.corp:
+        yield Alert.corp_id == wanted.corp
     if wanted.adviser:
         yield Alert.adviser == wanted.adviser
     if wanted.owner:
         yield Alert.owner.is_(None) if wanted.owner == "none" else Alert.owner == wanted.owner
     if wanted.not_proposed_by:
         yield or_(Alert.proposed_by.is_(None), Alert.proposed_by != wanted.not_proposed_by)
-    if wanted.since:
-        yield Alert.raised_at >= wanted.since
-    if wanted.until:
-        yield Alert.raised_at < wanted.until
 
 
 def read_one(connection: Connection, name: str, scope: Scope) -> AlertRow:
@@ -254,7 +272,7 @@ def read_one(connection: Connection, name: str, scope: Scope) -> AlertRow:
     row = connection.execute(_in_scope(connection, scope).where(Alert.id == name)).one_or_none()
     if row is None:
         raise AlertNotFound
-    return _alert(row)
+    return as_alert(row)
 
 
 def earlier(connection: Connection, alert: AlertRow, scope: Scope, limit: int) -> list[AlertRow]:
@@ -267,7 +285,7 @@ def earlier(connection: Connection, alert: AlertRow, scope: Scope, limit: int) -
         Alert.number < alert.number,
     )
     query = query.order_by(Alert.number.desc()).limit(limit)
-    return [_alert(row) for row in connection.execute(query)]
+    return [as_alert(row) for row in connection.execute(query)]
 
 
 def records_of(connection: Connection, alerts: Collection[int]) -> dict[int, list[int]]:
@@ -351,12 +369,13 @@ def touched_after(
 
 def _in_scope(connection: Connection, scope: Scope) -> Select[Any]:
     return (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .join(Record, Record.id == Alert.record_id)
         .where(visible(connection, scope))
     )
 
 
-def _alert(row: Any) -> AlertRow:
+def as_alert(row: Any) -> AlertRow:
+    """A row of `COLUMNS`."""
     fields = AlertRow(*row)
     return fields._replace(state=State(fields.state))

@@ -11,8 +11,9 @@ from app.access import Caller
 from app.archive.api import MessageOut, shown
 from app.archive.models import position_of
 from app.archive.store import Message, context, message_id, read_many, recalled_by
-from app.oversight import store
+from app.oversight import notice_store, store
 from app.oversight.domain import Disposition, State, Step
+from app.oversight.notice_store import NoticeState
 from app.screening.domain import Outcome
 from app.screening.store import Found, of_records
 
@@ -77,6 +78,7 @@ class AlertOut(BaseModel):
     messages: int
     last_at: datetime
     proposed_by: str | None
+    due_at: datetime | None
     owner: str | None
     owner_name: str | None
     disposition: Disposition | None
@@ -98,12 +100,35 @@ class EarlierOut(BaseModel):
     raised_at: datetime
 
 
+class NoticeOut(BaseModel):
+    """Somebody who was, or is to be, told of an alert; without a name it is a channel shared by many."""
+
+    id: int
+    alert: str
+    user_id: str
+    user_name: str
+    channel: str
+    occasion: str
+    state: NoticeState
+    attempts: int
+    failure: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+def notice_out(row: notice_store.NoticeRow) -> NoticeOut:
+    """A notice as it is shown."""
+    fields = row._asdict()
+    return NoticeOut(**{name: fields[name] for name in NoticeOut.model_fields})
+
+
 class OneAlert(AlertOut):
     """An alert with every message and reason, what was said around it, the adviser's earlier alerts, and its history."""
 
     all_messages: list[MessageOut]
     surroundings: list[MessageOut]
     earlier: list[EarlierOut]
+    notices: list[NoticeOut]
     history: list[StepOut]
 
 
@@ -169,6 +194,9 @@ class Views:
             ],
             surroundings=[MessageOut(**shown(each, recalls)) for each in around],
             earlier=[_earlier(each) for each in earlier],
+            notices=[
+                notice_out(each) for each in notice_store.of_alert(self._connection, row.number)
+            ],
             history=[StepOut(**each._asdict()) for each in store.history(self._connection, row)],
         )
 

@@ -66,6 +66,15 @@ def judge(speech: Speech, fold: Fold, question: Question, reply: str) -> bool | 
     return _judge_words(speech, question, _opened(speech, text))
 
 
+def opening(speech: Speech, text: str) -> bool | None:
+    """Whether a folded reply opens with a yes (True) or a no (False), whatever it answers."""
+    text = _opened(speech, text.strip("，。！\n "))
+    no, yes = speech["no"].match(text), speech["yes"].match(text)
+    if no and (not yes or no.end() >= yes.end()):
+        return False
+    return True if yes else None
+
+
 def _judge_words(speech: Speech, question: Question, text: str) -> bool | None:
     no = speech["no"].match(text)
     yes = speech["yes"].match(text)

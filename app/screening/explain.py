@@ -9,7 +9,7 @@ from app.screening.fold import Folded
 from app.screening.lexicon import Lexicon
 from app.screening.match import Hit
 
-_WHO = {"adviser": "员工", "colleague": "内部人员", "client": "客户"}
+WHO = {"adviser": "员工", "colleague": "内部人员", "client": "客户"}
 _DISGUISED = 0.85  # how much a disguised spelling lowers confidence
 _ZERO_WIDTH = re.compile(r"[\u200b-\u200f\u2060\ufeff\ufe0f\u00ad]")
 
@@ -123,7 +123,7 @@ def _torn(one: Decided) -> bool:
 
 
 def _sentence(one: Decided, name: str, phrase: str, evasion: str | None) -> str:
-    who, rule = _WHO[one.run.role], one.hit.rule.name
+    who, rule = WHO[one.run.role], one.hit.rule.name
     canonical = one.folded.text[one.hit.start : one.hit.end]
     shown = " ".join(phrase.split())
     disguise = f"（{evasion}，即「{canonical}」）" if evasion else ""

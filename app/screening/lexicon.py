@@ -6,6 +6,7 @@ of the bytes of all files, so equal lists have equal versions wherever they are 
 """
 
 import hashlib
+import json
 import re
 import tomllib
 import unicodedata
@@ -23,6 +24,8 @@ from app.screening.expand import BadFamily, Family, alternatives, family
 from app.screening.finder import Finder
 from app.screening.fold import Fold, read_pairs
 from app.screening.index import Index
+from app.screening.learned import Model
+from app.screening.modelfile import BadModel, read_model
 from app.screening.patterns import (
     BadPattern,
     Concept,
@@ -36,6 +39,9 @@ from app.screening.patterns import (
 from app.screening.variants import Variant
 
 STAFF = ("adviser", "colleague")
+_TELLING = {  # say nothing of when a rule matches
+    "id", "name", "match", "no_match", "severity", "confidence",
+}  # fmt: skip
 _RULE_KEYS = {
     "id", "name", "say", "ask", "by", "unless", "needs", "severity", "confidence",
     "negation", "denied_by", "lead", "topic", "attached", "match", "no_match",
@@ -51,6 +57,7 @@ class Rule(NamedTuple):
     `by` says who must speak for the rule to apply. `ask` marks wordings that only matter as a
     client's question; `denied_by` is then True when the question is affirmed by a "no" (会亏吗 → 不会).
     A `topic` is a bare noun that headlines and statutes use too: there it claims nothing.
+    The `fingerprint` changes with whatever decides when the rule matches, its concepts aside.
     An `attached` wording (放心, 赶紧上) adds nothing to another violation of the same message.
     `unless` and `needs` are words that, in the same sentence, cancel the hit or are required.
     """
@@ -73,6 +80,7 @@ class Rule(NamedTuple):
     act: bool
     match: tuple[str, ...]
     no_match: tuple[str, ...]
+    fingerprint: str
 
     @property
     def for_staff(self) -> bool:
@@ -109,6 +117,7 @@ class Lexicon:
     rules: tuple[Rule, ...]
     firsts: tuple[int, ...]  # the number of each rule's first wording
     speech: Mapping[str, re.Pattern[str]]
+    learned: Model | None = None
 
     @classmethod
     def load(cls, directory: Path) -> "Lexicon":
@@ -172,7 +181,18 @@ class _Reader:
             rules=rules,
             firsts=tuple(accumulate((len(rule.patterns) for rule in rules[:-1]), initial=0)),
             speech=self._phrases(),
+            learned=self._learned(rules),
         )
+
+    def _learned(self, rules: tuple[Rule, ...]) -> Model | None:
+        path = self._directory / "learned.toml"
+        if not path.exists():
+            return None
+        file = self._read(path)
+        try:
+            return read_model(file.data, {rule.id: rule.fingerprint for rule in rules})
+        except BadModel as error:
+            raise file.wrong(str(error), *error.needles) from error
 
     def _read(self, path: Path) -> _File:
         name = path.relative_to(self._directory).as_posix()
@@ -349,6 +369,7 @@ class _Reader:
             act=act,
             match=tuple(data["match"]),
             no_match=tuple(data["no_match"]),
+            fingerprint=_fingerprint(base, data),
         )
 
     def _wordings(self, file: _File, says: list[str], place: str) -> Wordings:
@@ -392,3 +413,9 @@ def _basis(file: _File, data: Mapping[str, Any]) -> str:
         if set(entry) != {"text", "source", "date", "mark"}:
             raise file.wrong("每条 [[basis]] 要有 text、source、date、mark 四项", "[[basis]]")
     return "；".join(f"{entry['text']}（{entry['source']}，{entry['date']}）" for entry in entries)
+
+
+def _fingerprint(base: list[str], data: Mapping[str, Any]) -> str:
+    deciding = {key: data[key] for key in sorted(data.keys() - _TELLING)}
+    source = json.dumps([base, deciding], ensure_ascii=False, default=str)
+    return hashlib.sha256(source.encode()).hexdigest()[:8]

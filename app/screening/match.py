@@ -1,6 +1,7 @@
 """Match and confirm: every place of a text where a rule's wording stands, at word edges."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from app.screening.segment import SLACK, is_edge
 from app.screening.undisguise import undisguise
 
 MOST = 500  # hits of one wording in one text; more say nothing new
+_REMEMBERED = 1_000  # characters of a text whose reading is kept
 _LONG = 3  # symbols; a longer wording need not beat a rare compound of the dictionary
 
 
@@ -34,6 +36,16 @@ def read(lexicon: Lexicon, text: str, role: Role) -> Folded | None:
     ):
         return None
     return undisguise(lexicon.fold.full(text), lexicon.disguises)
+
+
+def read_again(lexicon: Lexicon, text: str, role: Role) -> Folded | None:
+    """`read`, remembered: a message is read anew in the window of each that follows."""
+    return (
+        _read_before(lexicon, text, role) if len(text) <= _REMEMBERED else read(lexicon, text, role)
+    )
+
+
+_read_before = lru_cache(maxsize=4_096)(read)
 
 
 def _may_stand(lexicon: Lexicon, number: int, bare: str, spots: list[tuple[int, int]]) -> bool:

@@ -1,7 +1,8 @@
 """`screen`: from a window of one conversation to findings. Pure and deterministic.
 
 fold → match → confirm → decide → explain, on every run of messages of one speaker; then the
-questions that staff answered with a yes, and the requests that a colleague agreed to.
+questions that staff answered with a yes, the requests that a colleague agreed to, and the
+second opinion of the learned model.
 """
 
 import re
@@ -17,7 +18,8 @@ from app.screening.domain import Finding, Outcome, Role, Turn
 from app.screening.explain import Decided, finding
 from app.screening.fold import Folded
 from app.screening.lexicon import STAFF, Category, Lexicon
-from app.screening.match import Hit, hits, read
+from app.screening.match import Hit, hits, read_again
+from app.screening.opinion import reviewed
 
 _CLAUSE = re.compile(r"[，。！？\n ]")
 _REST = 200  # symbols after a question that are looked at for another one
@@ -37,12 +39,14 @@ class Judged(NamedTuple):
 
 def screen(window: Sequence[Turn], lexicon: Lexicon) -> list[Finding]:
     """Find what must be alerted or recorded in one conversation window, in order of place."""
-    if len(window) == 1 and _says_nothing(lexicon, window[0]):
+    if len(window) == 1 and lexicon.learned is None and _says_nothing(lexicon, window[0]):
         return []
     said = hear(lexicon.speech, window)
     judged = [one for run in _all_runs(said) for one in _judge(lexicon, run)]
-    if not judged:
-        return []
+    return reviewed(lexicon, said, _found(lexicon, said, judged) if judged else [])
+
+
+def _found(lexicon: Lexicon, said: Sequence[Said], judged: Sequence[Judged]) -> list[Finding]:
     decided = [one for one in map(_decide, judged) if one]
     answered = _answered(lexicon, judged, said)
     kept = _standing_alone(_strongest([*decided, *answered]))
@@ -84,7 +88,7 @@ def _judge(lexicon: Lexicon, run: Run) -> list[Judged]:
 
 def _find(lexicon: Lexicon, text: str, role: Role) -> tuple[Folded | None, Sequence[Hit]]:
     """The text as it is read, and the confirmed hits in it."""
-    folded = read(lexicon, text, role)
+    folded = read_again(lexicon, text, role)
     return folded, () if folded is None else _distinct(folded, hits(lexicon, folded, role))
 
 

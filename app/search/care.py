@@ -16,6 +16,7 @@ from app.foundation.database import Database
 from app.foundation.errors import AppError
 from app.search.domain import NeedsRebuild
 from app.search.embedded import EmbeddedIndex
+from app.search.opensearch import OpenSearchIndex
 from app.search.selfcheck import Recall, check_recall
 
 LOOK_EVERY = 5.0  # seconds between two looks at the file
@@ -39,7 +40,7 @@ class Care:
     def __init__(
         self,
         db: Database,
-        index: EmbeddedIndex,
+        index: EmbeddedIndex | OpenSearchIndex,
         zone: tzinfo,
         *,
         also: Callable[[], object] = lambda: None,
@@ -64,7 +65,9 @@ class Care:
             self._thread.join(timeout=30)
 
     def look(self) -> bool:
-        """Look at the file; whether it had to begin anew."""
+        """Look at the file, where there is one; whether it had to begin anew."""
+        if not isinstance(self._index, EmbeddedIndex):
+            return False
         if self._index.is_lost():
             logs.get(__name__).error(
                 "index_lost", advice="the index file is gone; filling a new one"
@@ -88,7 +91,10 @@ class Care:
         return recall
 
     def tend(self) -> None:
-        """The night's work: merge to one piece, then read everything and compare."""
+        """The night's work: merge to one piece, then read everything and compare. A cluster merges by itself."""
+        if not isinstance(self._index, EmbeddedIndex):
+            self.health = self.health._replace(faults=self._index.check())
+            return
         start = True
         while not self._stopping.wait(MERGE_PAUSE):
             if self._is_busy():

@@ -14,7 +14,7 @@ from app.search.filters import Filters
 from app.search.query import Query
 
 _FINGERPRINT = 8  # bytes
-_RID = 8
+_NUMBER = 8
 
 
 def fingerprint(tree: Query | None, filters: Filters) -> bytes:
@@ -25,17 +25,24 @@ def fingerprint(tree: Query | None, filters: Filters) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT).digest()
 
 
-def encode(search: bytes, rid: int) -> str:
-    """A mark after the message `rid`."""
-    return base64.urlsafe_b64encode(search + rid.to_bytes(_RID, signed=True)).rstrip(b"=").decode()
+def encode(search: bytes, *place: int) -> str:
+    """A mark after the message at this place: its `rid`, and what else an engine orders by."""
+    raw = b"".join([search, *(number.to_bytes(_NUMBER, signed=True) for number in place)])
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decode(search: bytes, cursor: str) -> int:
     """The `rid` in a mark; raises `BadCursor` if it is not one of this search."""
+    return place(search, cursor, 1)[0]
+
+
+def place(search: bytes, cursor: str, length: int) -> tuple[int, ...]:
+    """The `length` numbers in a mark; raises `BadCursor` like `decode`."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except ValueError:
         raise BadCursor from None
-    if len(raw) != _FINGERPRINT + _RID or raw[:_FINGERPRINT] != search:
+    if len(raw) != _FINGERPRINT + length * _NUMBER or raw[:_FINGERPRINT] != search:
         raise BadCursor
-    return int.from_bytes(raw[_FINGERPRINT:], signed=True)
+    starts = range(_FINGERPRINT, len(raw), _NUMBER)
+    return tuple(int.from_bytes(raw[at : at + _NUMBER], signed=True) for at in starts)

@@ -25,8 +25,8 @@ from app.search import cursors, ranking, tokens
 from app.search import query as language
 from app.search.asked import Asked, AskedPage, Search, filters_of, read
 from app.search.domain import Facets, Page, Relation, Row, sent_ms
-from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters, Order
+from app.search.ports import SearchEngine
 from app.search.shapes import (
     Counted,
     FacetsOut,
@@ -63,7 +63,7 @@ class Finder:
     """Everything that is asked of messages; `timeout` seconds bound what goes on outside the engine too."""
 
     db: Database
-    index: EmbeddedIndex
+    index: SearchEngine
     findings_of: FindingsOf
     timeout: float
 

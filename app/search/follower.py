@@ -1,6 +1,6 @@
 """Brings the log into the index, and later what screening and review say about its messages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -34,8 +34,7 @@ class IndexFollower:
         """Index the next batch."""
         with self._db.read() as connection:
             messages = read_log(connection, corp_id, after, min(BATCH, end - after))
-            staff = {name for message in messages for name in _ids(message, PartyType.EMPLOYEE)}
-            memberships = memberships_of(connection, corp_id, staff)
+            memberships = memberships_of(connection, corp_id, staff_of(messages))
         reached = messages[-1].seq
         documents = [document_of(message, memberships) for message in messages]
         self._index.write(corp_id, after, documents, reached)
@@ -74,6 +73,11 @@ class NotesFollower:
 
     def reset(self) -> None:
         """Nothing of its own: the index is reset as a whole."""
+
+
+def staff_of(messages: Iterable[Message]) -> set[str]:
+    """The ids of the employees who took part."""
+    return {name for message in messages for name in _ids(message, PartyType.EMPLOYEE)}
 
 
 def document_of(message: Message, memberships: Memberships) -> Document:

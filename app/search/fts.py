@@ -24,12 +24,17 @@ FIELDS: dict[FieldName, str] = {
     "department": DEPARTMENT,
     "kind": KIND,
 }
-FEW = 8  # values; FTS5 walks the list of every one for every message, a longer list is looked up instead
+FEW = 32  # values; FTS5 walks the list of each for every message: at 1M messages 10 cost 14 ms, 300 cost 100, a lookup 40
 
 
 def tag(kind: str, value: object) -> str:
     """The one word that stands for this value; any text will do, lone surrogates included."""
     return kind + str(value).encode("utf-8", "surrogatepass").hex()
+
+
+def untag(word: str) -> str:
+    """The value that a tag stands for."""
+    return bytes.fromhex(word[1:]).decode("utf-8", "surrogatepass")
 
 
 def tags_of(corp_id: int, document: Document) -> str:

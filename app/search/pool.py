@@ -17,7 +17,7 @@ import apsw
 
 from app.foundation.errors import Unavailable
 
-QUICK = 0.15  # seconds
+QUICK = 0.1  # seconds
 STEPS = 1_000  # of SQLite's machine between two looks at the clock
 BUSY_MS = 5_000  # another process may be writing
 CACHE_KIB = 65_536

@@ -36,6 +36,7 @@ from app.search.tree import (
 MAX_QUERY = 10_000  # characters
 MAX_TERM = 64  # characters
 MAX_TERMS = 64
+MAX_VALUE = 256  # characters of a field term, as of any id
 MAX_NESTING = 8  # parentheses within parentheses
 MAX_DISTANCE = 100  # characters between two words
 DISTANCE = 10  # unless given
@@ -255,6 +256,8 @@ class _Splitter:
         value = "".join(char.raw for char in bare).strip()
         if not value:
             raise BadQuery(at, "冒号后面要紧跟条件的值；要查冒号本身，请加引号")
+        if len(value) > MAX_VALUE:
+            raise BadQuery(at, f"冒号后面最多 {MAX_VALUE} 个字符，请只写账号或名称")
         return Field(name, (value,), at)
 
     def _near(self, at: int) -> Near:

@@ -16,8 +16,8 @@ from app.foundation.clock import to_ms
 from app.foundation.database import Database
 from app.search import tokens
 from app.search.domain import MAX_ROWS
-from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters
+from app.search.ports import SearchEngine
 from app.search.tree import Term
 
 LONGEST = 12  # characters of a piece
@@ -32,7 +32,7 @@ class Recall(NamedTuple):
 
 
 def check_recall(
-    db: Database, index: EmbeddedIndex, chance: random.Random, sample: int = SAMPLE
+    db: Database, index: SearchEngine, chance: random.Random, sample: int = SAMPLE
 ) -> Recall:
     """Look for `sample` random messages among those that the index has dealt with."""
     with db.read() as connection:
@@ -45,7 +45,7 @@ def check_recall(
 
 
 def _drawn(
-    connection: Connection, index: EmbeddedIndex, chance: random.Random, sample: int
+    connection: Connection, index: SearchEngine, chance: random.Random, sample: int
 ) -> Sequence[Message]:
     reached = {corp_id: index.position(corp_id) for corp_id in tails(connection)}
     corps = [corp_id for corp_id, position in reached.items() if position]
@@ -57,7 +57,7 @@ def _drawn(
     return read_many(connection, sorted(places), EVERYTHING)
 
 
-def _is_found(index: EmbeddedIndex, message: Message, chance: random.Random) -> bool:
+def _is_found(index: SearchEngine, message: Message, chance: random.Random) -> bool:
     """Every message of that millisecond is asked for, so that the one looked for cannot be on a later page."""
     normed = tokens.norm(message.text)
     length = chance.randint(1, min(LONGEST, len(normed)))

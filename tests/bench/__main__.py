@@ -9,6 +9,8 @@ BENCHES: dict[str, list[str]] = {
     "search": [],
     "ingest": [],
     "ingest on PostgreSQL": ["--database", "postgresql"],
+    "oversight": [],
+    "oversight on PostgreSQL": ["--database", "postgresql"],
 }
 
 for title, options in BENCHES.items():

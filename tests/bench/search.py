@@ -1,251 +1,381 @@
-# ruff: noqa: S311 - a bench needs repeatable numbers, not secret ones
-"""Speed of the embedded search on invented conversations: `python tests/bench/search.py [messages] [seed]`.
+"""Speed of the embedded search through HTTP, beside the bare FTS5 query and a scan of every text, in the same run.
 
-Prints the index rate, the file's size, and per kind of query p50/p95/p99 of a whole search (newest 50 and the
-total, exact and capped) next to a scan of every text with `in`, measured in the same run. Every query without
-a filter is also counted by that scan; a difference ends the run with status 1.
+    python -m tests.bench.search [--messages N] [--seed S] [--rounds R]
+
+Makes a data folder with so many messages in the archive and in the index, serves it in a process of its own, and
+asks over HTTP for the newest 50 and the exact total. Beside each request goes the bare query: the same FTS5
+expression, the 50 numbers and the count, in this process; and, once a query, DuckDB's `contains` over all texts for
+the same 50 and the same count. A total that differs from DuckDB's ends the run with status 1.
 """
 
-import random
+import argparse
+import csv
+import importlib
+import re
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice, permutations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest import mock
 
-from app.search.domain import Document, Hit, Note
+import apsw
+import httpx
+from pydantic import SecretStr
+
+from app.access import OPERATOR, TokenScope
+from app.archive.models import RECORD_TYPES, record_id
+from app.bootstrap import Services, open_services
+from app.foundation.clock import from_ms
+from app.foundation.database import bulk_insert
+from app.foundation.settings import Settings
+from app.people import corp_ids
+from app.search import fts, selection
+from app.search.domain import Document, Hit, Note, first_rid
 from app.search.embedded import EmbeddedIndex
-from app.search.filters import Filters, Visible
-from app.search.query import parse
+from app.search.pool import CACHE_KIB
+from app.search.query import And, Field, Near, Not, Or, Query, Term, parse
 from app.search.tokens import norm
+from tests.bench.corpus import CORP, Kind, Message, corpus, kinds
 
-CORP = 1
-START = 1_750_000_000_000
-DAYS = 181
-DAY_MS = 86_400_000
 BATCH = 500
-PER_KIND = 20  # queries
-ROUNDS = 5
-
-TEMPLATES = """\
-{client}您好，{product}本周开放申购，年化{rate}%，{amount}万起投，需要我发资料给您吗？
-好的{client}，我先把{product}的风险揭示书发您，请您仔细阅读后再决定。
-理财非存款，产品有风险，投资须谨慎。{product}过往业绩不代表未来表现。
-{client}，您持有的{product}昨天净值{nav}，较上周{updown}{rate}%。
-今天大盘{updown}了{rate}%，{filler}，先观望一下吧。
-收到，{filler}，我{day}去网点找你签字。
-这个{product}保本吗？{filler}
-{filler}，{filler}。
-{client}，{day}下午{hour}点的电话会议您方便参加吗？会议号{code}。
-转账已经到账了，金额{amount}0000元，请查收，谢谢！
-您的风险测评结果为C{hour}，{product}为R{hour}，{filler}。
-{product}的管理人变更公告已经发布，代码{code}，T+{hour}确认份额。
-麻烦把{client}的身份证复印件和银行流水发我一下，{filler}
-[图片]
-哈哈哈哈，{filler}
-不好意思刚才在开会，{filler}，{day}给您回复。
-{filler}？{product}到期了没有？
-家族信托的方案我改了一版，{amount}万那一档的费率是{rate}%，{filler}。
-👍👍 {filler}，就按您说的办
-OK，the fee is {rate}%，{filler}，see you {day}
-""".splitlines()
-VIOLATIONS = (
-    "这款绝对保本保息，{filler}",
-    "私下给您返点{rate}%，别跟别人说",
-    "直接把钱转到我个人账户，{filler}",
-    "内部消息，{product}马上要涨，跟着我操作稳赚不赔",
-)
-SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许"
-FAMILIES = ("稳盈", "安享", "远航", "长青", "聚财", "鑫利", "睿选", "恒信", "天益", "月月红")
-SHAPES = ("一号", "二号", "三号", "六个月定开", "固收增强", "混合", "债券A", "指数C")
+SERVE = """
+import sys
+from pathlib import Path
+import uvicorn
+from app.bootstrap import open_services
+from app.foundation import logs
+from app.foundation.settings import Settings
+from app.main import create_app
+logs.configure("error", "json")
+with open_services(Settings(data=Path(sys.argv[1]), search_timeout_seconds=30)) as services:
+    uvicorn.run(create_app(services), port=int(sys.argv[2]), log_level="error", access_log=False)
+"""
 
 
-class Message(NamedTuple):
-    """A document and whether it was written to be found."""
+class Timed(NamedTuple):
+    """Milliseconds of one kind of query, one entry a call."""
 
-    document: Document
-    violates: bool
-
-
-def corpus(seed: int, size: int) -> Iterator[Message]:
-    """Messages in the order of time, 300 advisers in 40 departments, 0.2 % with a finding."""
-    rng = random.Random(seed)
-    han = [chr(code) for code in rng.sample(range(0x4E00, 0x9000), 3000)]
-    weights = [1 / (rank + 3) for rank in range(len(han))]
-    letters = rng.choices(han, weights, k=400_000)
-    for seq in range(1, size + 1):
-        violates = rng.random() < 0.002
-        template = rng.choice(VIOLATIONS if violates else TEMPLATES)
-        adviser = int(300 * rng.random() ** 2)
-        document = Document(
-            seq=seq,
-            sent_at=START + seq * DAYS * DAY_MS // size,
-            conversation=adviser * 100 + rng.randrange(100),
-            direction=rng.choice(("outbound", "inbound")),
-            kind="text",
-            employees=(f"adviser{adviser:04}",),
-            clients=(f"wm{rng.randrange(20_000):06}",),
-            departments=(1, 2 + adviser % 40),
-            text=_fill(rng, template, letters),
-        )
-        yield Message(document, violates)
+    http: list[float]
+    bare: list[float]
+    scan: list[float]
+    hits: list[int]
+    wrong: int
 
 
-def _fill(rng: random.Random, template: str, letters: list[str]) -> str:
-    start = rng.randrange(len(letters) - 12)
-    filler = "".join(letters[start : start + rng.randrange(4, 13)])
-    return template.format(
-        client=rng.choice(SURNAMES) + rng.choice(("总", "女士", "先生", "阿姨")),
-        product=rng.choice(FAMILIES) + rng.choice(SHAPES),
-        rate=f"{rng.uniform(0.5, 9):.2f}",
-        nav=f"{rng.uniform(0.8, 2):.4f}",
-        amount=rng.choice((10, 30, 50, 100, 300, 1000)),
-        updown=rng.choice(("涨", "跌")),
-        day=rng.choice(("明天", "后天", "周一", "周三", "下周")),
-        hour=rng.randrange(1, 6),
-        code=f"{rng.randrange(10**6):06}",
-        filler=filler,
-    )
+def main() -> int:
+    """Run it all; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="use and keep this folder's data")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        data = (args.folder or Path(made)) / "data"
+        token = prepare(data, args.seed, args.messages)
+        texts = [norm(each.document.text) for each in corpus(args.seed, args.messages)]
+        print(f"{args.messages:,} messages of {statistics.mean(map(len, texts)):.0f} characters")
+        scanned = scanner(args.seed, args.messages)
+        with served(data) as url:
+            return compare(url, token, data, scanned, kinds(args.seed, texts), args.rounds)
 
 
-class Kind(NamedTuple):
-    """Queries of one kind; `scan` tells whether a scan of the texts alone gives the same total."""
-
-    name: str
-    queries: list[str]
-    filters: Filters
-    scan: bool
-
-
-def kinds(seed: int, texts: list[str]) -> list[Kind]:
-    """Fragments of what was written, from one character up, and the filters people use."""
-    rng = random.Random(seed)
-    month = START + 60 * DAY_MS
-
-    def cut(length: int) -> list[str]:
-        long = (text for text in iter(lambda: rng.choice(texts), None) if len(text) > length + 1)
-        starts = ((text, rng.randrange(len(text) - length)) for text in long)
-        return [f'"{text[at : at + length]}"' for text, at in islice(starts, PER_KIND)]
-
-    def pairs() -> list[str]:
-        return [f"{a} {b}" for a, b in zip(cut(2), cut(2), strict=True)]
-
-    supervised = frozenset(range(2, 12))
-    return [
-        Kind("1 character", cut(1), Filters(), scan=True),
-        Kind("2 characters", cut(2), Filters(), scan=True),
-        Kind("3-4 characters", cut(3)[::2] + cut(4)[::2], Filters(), scan=True),
-        Kind("6-12 characters", cut(6)[::2] + cut(12)[::2], Filters(), scan=True),
-        Kind(
-            "phrases to find",
-            ["私下返点", "保本保息", "个人账户", "稳赚不赔"],
-            Filters(),
-            scan=True,
-        ),
-        Kind(
-            "nothing to find", ["绝无此句", "保息保本", "xyzzy", "返点私下"], Filters(), scan=True
-        ),
-        Kind("two terms", pairs(), Filters(), scan=False),
-        Kind("one without other", [f"产品 -{term}" for term in cut(2)], Filters(), scan=False),
-        Kind(
-            "adviser, 30 days",
-            cut(2),
-            Filters(advisers=("adviser0007",), since=month, until=month + 30 * DAY_MS),
-            scan=False,
-        ),
-        Kind("10 departments", cut(2), Filters(visible=Visible(supervised)), scan=False),
-        Kind(
-            "300 advisers",
-            cut(2),
-            Filters(advisers=tuple(f"adviser{n:04}" for n in range(300))),
-            scan=False,
-        ),
-        Kind("finding", cut(1), Filters(categories=("promise",)), scan=False),
-        Kind(
-            "finding, no words",
-            [""],
-            Filters(categories=("promise",), visible=Visible(supervised)),
-            scan=False,
-        ),
-        Kind("filter, no words", [""], Filters(advisers=("adviser0007",)), scan=False),
-    ]
+def prepare(data: Path, seed: int, size: int) -> str:
+    """Fill archive and index, unless the folder has them; gives a token."""
+    settings = Settings(data=data, database_url=SecretStr(""))
+    with open_services(settings, migrate=True) as services:
+        index = services.index
+        if not isinstance(index, EmbeddedIndex):
+            raise TypeError("this bench is of the embedded index")
+        if not services.tails().get(CORP):
+            archive(services, corpus(seed, size))
+            spent = index_all(index, corpus(seed, size))
+            print(f"indexed {size / spent:,.0f} messages/s (making the messages not counted)")
+            begun = time.perf_counter()
+            is_left = index.merge(start=True)
+            while is_left:
+                is_left = index.merge()
+            print(f"merged to one piece in {time.perf_counter() - begun:.1f} s, as every night")
+        print(f"index: {index.path.stat().st_size / size:.0f} bytes a message")
+        return services.access.create_token("bench", [TokenScope.SEARCH], OPERATOR)
 
 
-def fill(index: EmbeddedIndex, messages: Iterator[Message]) -> float:
-    """Write everything in batches; the seconds that it took, without the making of the messages."""
+def archive(services: Services, messages: Iterator[Message]) -> None:
+    """Rows as the door writes them, but for what search never reads: bytes and leaves are empty."""
+    with services.db.write() as connection:
+        corp_ids(connection, ["bench"])
+        for number in range(1, 42):
+            row = f"({number}, {CORP}, 'd{number}', 'd{number}', NULL)"
+            connection.exec_driver_sql(f"INSERT INTO departments VALUES {row}")  # noqa: S608
+    while batch := list(islice(messages, 20 * BATCH)):
+        with services.db.write() as connection:
+            conversations = {each.document.conversation for each in batch}
+            for number in conversations:
+                connection.exec_driver_sql(
+                    "INSERT OR IGNORE INTO conversations VALUES (?, ?, ?, 'single', NULL, NULL)",
+                    (number + 1, CORP, (number + 1).to_bytes(16)),
+                )
+            rows = [_row(each.document) for each in batch]
+            bulk_insert(connection, "records", RECORD_TYPES, rows)
+
+
+def _row(document: Document) -> tuple[Any, ...]:
+    adviser = f'["employee", "{document.employees[0]}", null]'
+    client = f'["client", "{document.clients[0]}", null]'
+    sender, recipient = (adviser, client) if document.direction == "outbound" else (client, adviser)
+    values: dict[str, Any] = {
+        "id": record_id(CORP, document.seq),
+        "corp_id": CORP,
+        "source": "bench",
+        "source_msg_id": str(document.seq),
+        "source_seq": None,
+        "sent_at": document.sent_at,
+        "received_at": document.sent_at,
+        "conversation_id": document.conversation + 1,
+        "counter": document.seq,
+        "audience_id": document.conversation + 1,
+        "sender": sender,
+        "recipients": f"[{recipient}]",
+        "direction": document.direction,
+        "kind": document.kind,
+        "action": "send",
+        "recalls": None,
+        "text": document.text,
+        "has_media": 0,
+        "suite": 0,
+        "bucket_id": 1,
+        "wrapped_key": b"",
+        "sealed": b"",
+        "digest": b"",
+        "leaf": b"",
+    }
+    return tuple(values[name] for name in RECORD_TYPES)
+
+
+def index_all(index: EmbeddedIndex, messages: Iterator[Message]) -> float:
+    """Write everything in batches; the seconds that it took."""
     spent, after = 0.0, 0
     while batch := list(islice(messages, BATCH)):
         upto = batch[-1].document.seq
-        begun = time.perf_counter()
-        index.write(CORP, after, [message.document for message in batch], upto)
-        spent += time.perf_counter() - begun
         hit = (Hit("promise", "red", "open"),)
         notes = [Note(message.document.seq, hit) for message in batch if message.violates]
+        begun = time.perf_counter()
+        index.write(CORP, after, [message.document for message in batch], upto)
         index.annotate(CORP, notes, stream="findings", after=after, upto=upto)
+        spent += time.perf_counter() - begun
         after = upto
     return spent
 
 
-def timed(run: Callable[[], int]) -> tuple[float, int]:
-    """Milliseconds, and what was counted."""
-    begun = time.perf_counter()
-    total = run()
-    return (time.perf_counter() - begun) * 1000, total
+Scan = Callable[[str, Kind], tuple[float, int]]
 
 
-def report(index: EmbeddedIndex, kind: Kind, texts: list[str]) -> int:
-    """Print one line; give the number of wrong totals."""
-    exact, capped, scans, hits, wrong, total = [], [], [], [], 0, 0
-    for query in kind.queries:
-        tree = parse(query)
-        for _ in range(ROUNDS):
-            ms, total = timed(lambda: index.search(tree, kind.filters, count="exact").total)  # noqa: B023
-            exact.append(ms)
-            capped.append(timed(lambda: index.search(tree, kind.filters).total)[0])  # noqa: B023
-        hits.append(total)
-        if kind.scan:
-            wanted = norm(query.strip('"'))
-            ms, true = timed(lambda: sum(wanted in text for text in texts))  # noqa: B023
-            scans.append(ms)
-            wrong += true != total
-    ratio = f"{statistics.median(scans) / statistics.median(exact):8.0f} x" if scans else " " * 10
-    print(
-        f"{kind.name:20} {statistics.median(hits):9.0f}   {_three(exact)}   {_three(capped)} {ratio}"
+def scanner(seed: int, size: int) -> Scan:
+    """Everything in DuckDB, and a function that scans it for one query: milliseconds and the total."""
+    try:
+        database = importlib.import_module("duckdb").connect()
+    except ModuleNotFoundError:
+        raise SystemExit("this bench needs duckdb: pip install duckdb") from None
+    database.execute(
+        "CREATE TABLE m (rid BIGINT, t VARCHAR, adviser VARCHAR, department INT, violates BOOL)"
     )
-    return wrong
+    with tempfile.NamedTemporaryFile("w", newline="", suffix=".csv", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for document, violates in corpus(seed, size):
+            who, place = document.employees[0], document.departments[1]
+            writer.writerow(
+                [first_rid(document.sent_at), norm(document.text), who, place, violates]
+            )
+        file.flush()
+        database.execute(f"COPY m FROM '{file.name}' (FORMAT csv, HEADER false)")
+
+    def scan(query: str, kind: Kind) -> tuple[float, int]:
+        where, values = _where(query, kind)
+        begun = time.perf_counter()
+        database.execute(f"SELECT rid FROM m WHERE {where} ORDER BY rid DESC LIMIT 50", values)  # noqa: S608
+        database.fetchall()
+        database.execute(f"SELECT count(*) FROM m WHERE {where}", values)  # noqa: S608
+        ((total,),) = database.fetchall()
+        return _since(begun), total
+
+    return scan
+
+
+def _where(query: str, kind: Kind) -> tuple[str, list[Any]]:
+    """The same search as SQL over plain columns."""
+    filters, places = kind.filters, _places(kind)
+    tree = parse(query)
+    text, values = ("true", []) if tree is None else _spelled(tree)
+    conditions = [text]
+    for column, wanted in (("adviser", filters.advisers), ("department", places)):
+        if wanted:
+            conditions.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+            values += wanted
+    if filters.since is not None and filters.until is not None:
+        conditions.append("rid >= ? AND rid < ?")
+        values += [first_rid(filters.since), first_rid(filters.until)]
+    if filters.categories:
+        conditions.append("violates")
+    return " AND ".join(conditions), values
+
+
+def _spelled(tree: Query) -> tuple[str, list[Any]]:
+    match tree:
+        case Term(text):
+            return "contains(t, ?)", [text]
+        case Near(one, other, distance):
+            between = f".{{0,{distance}}}"
+            ways = (f"{re.escape(a)}{between}{re.escape(b)}" for a, b in permutations((one, other)))
+            return "regexp_matches(t, ?)", ["|".join(ways)]
+        case Not(child):
+            text, values = _spelled(child)
+            return f"NOT {text}", values
+        case And(children) | Or(children):
+            parts = [_spelled(child) for child in children]
+            word = " AND " if isinstance(tree, And) else " OR "
+            return f"({word.join(text for text, _ in parts)})", [v for _, vs in parts for v in vs]
+        case Field():
+            raise ValueError("not asked here")
+
+
+def _places(kind: Kind) -> tuple[int, ...]:
+    return () if kind.filters.visible is None else tuple(sorted(kind.filters.visible.departments))
+
+
+@contextmanager
+def served(data: Path) -> Iterator[str]:
+    """The application in a process of its own, no follower running; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(data), str(port)])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while process.poll() is None:
+            try:
+                httpx.get(f"{url}/healthz")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def compare(
+    url: str, token: str, data: Path, scan: Scan, asked: Sequence[Kind], rounds: int
+) -> int:
+    """Ask everything and print a line a kind; the exit status."""
+    bare = bare_reader(data / "index.db")
+    print(
+        f"{'':20} {'hits':>9}   {'HTTP p50/p95/p99 ms':>23}   {'bare p50/p95/p99 ms':>23}   scan p50"
+    )
+    every = Timed([], [], [], [], 0)
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        for kind in asked:
+            timed = measure(client, bare, scan, kind, rounds)
+            _line(kind.name, timed)
+            every = Timed(
+                every.http + timed.http,
+                every.bare + timed.bare,
+                every.scan + timed.scan,
+                every.hits + timed.hits,
+                every.wrong + timed.wrong,
+            )
+    _line("everything", every)
+    print(f"p99 over HTTP / bare p99: {_at(every.http, 0.99) / _at(every.bare, 0.99):.2f}")
+    print(f"scan p50 / p50 over HTTP: {_at(every.scan, 0.5) / _at(every.http, 0.5):.1f}")
+    print(f"wrong totals: {every.wrong}")
+    return 1 if every.wrong else 0
+
+
+def measure(
+    client: httpx.Client, bare: Callable[[str, Kind], float], scan: Scan, kind: Kind, rounds: int
+) -> Timed:
+    """Every query of a kind, each way beside the other."""
+    timed = Timed([], [], [], [], 0)
+    wrong = 0
+    for query in kind.queries:
+        parameters, total = _parameters(query, kind), 0
+        for turn in range(rounds + 1):
+            begun = time.perf_counter()
+            answer = client.get("/api/v1/messages", params=parameters)
+            spent = _since(begun)
+            if not answer.is_success:
+                raise SystemExit(f"{query}: {answer.text}")
+            total = answer.json()["total"]["value"]
+            other = bare(query, kind)
+            if turn:  # the first warms up both
+                timed.http.append(spent)
+                timed.bare.append(other)
+        spent, true = scan(query, kind)
+        timed.scan.append(spent)
+        timed.hits.append(total)
+        wrong += total != true
+    return timed._replace(wrong=wrong)
+
+
+def _parameters(query: str, kind: Kind) -> dict[str, Any]:
+    filters = kind.filters
+    times = {"since": filters.since, "until": filters.until}
+    return {
+        "q": query,
+        "adviser": filters.advisers,
+        "department": _places(kind),
+        "category": filters.categories,
+        "count": "exact",
+        "limit": 50,
+        **{name: from_ms(at).isoformat() for name, at in times.items() if at is not None},
+    }
+
+
+def bare_reader(path: Path) -> Callable[[str, Kind], float]:
+    """The newest 50 numbers and the count by FTS5 itself, every filter as words in the expression."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.pragma("cache_size", -CACHE_KIB)
+
+    def ask(query: str, kind: Kind) -> float:
+        with mock.patch.object(fts, "FEW", 10_000):
+            match = fts.expression(parse(query), kind.filters, [CORP])
+            found = selection.select(match, kind.filters, selection.bounds(kind.filters))
+        begun = time.perf_counter()
+        with connection:
+            list(connection.execute(f"{found.sql} ORDER BY rid DESC LIMIT 51", found.bindings))
+            counted = f"SELECT count(*) FROM ({found.sql})"  # noqa: S608
+            list(connection.execute(counted, found.bindings))
+        return _since(begun)
+
+    return ask
+
+
+def _line(name: str, timed: Timed) -> None:
+    print(
+        f"{name:20} {statistics.median(timed.hits):9.0f}   {_three(timed.http)}"
+        f"   {_three(timed.bare)} {_at(timed.scan, 0.5):10.1f}"
+    )
 
 
 def _three(times: list[float]) -> str:
+    return " ".join(f"{_at(times, share):7.2f}" for share in (0.5, 0.95, 0.99))
+
+
+def _at(times: list[float], share: float) -> float:
     ordered = sorted(times)
-    picks = [
-        ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95, 0.99)
-    ]
-    return " ".join(f"{ms:7.2f}" for ms in picks)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def main(size: int, seed: int) -> int:
-    """Run it all; the exit status."""
-    texts = [norm(message.document.text) for message in corpus(seed, size)]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "index.db"
-        index = EmbeddedIndex(path, timeout=30)
-        spent = fill(index, corpus(seed, size))
-        bytes_each = sum(file.stat().st_size for file in Path(folder).iterdir()) / size
-        mean = statistics.mean(map(len, texts))
-        print(f"{size:,} messages of {mean:.0f} characters, seed {seed}")
-        print(f"indexed {size / spent:,.0f} messages/s, {bytes_each:.0f} bytes a message")
-        print(
-            f"{'':20} {'hits':>9}   {'exact ms p50/p95/p99':>23}   {'capped ms p50/p95/p99':>23}   scan/exact"
-        )
-        wrong = sum(report(index, kind, texts) for kind in kinds(seed, texts))
-        index.close()
-    print(f"wrong totals: {wrong}")
-    return 1 if wrong else 0
+def _since(begun: float) -> float:
+    return (time.perf_counter() - begun) * 1000
 
 
 if __name__ == "__main__":
-    arguments = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(main(*(arguments + [200_000, 1][len(arguments) :])))
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Counts what screening found against what a case expects, by the rules the case format states."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.screening import Case, Finding, Lexicon, Outcome, screen
@@ -19,8 +19,12 @@ def answered(label: Label, found: Iterable[Finding], outcome: Outcome) -> bool:
 
 
 def tally(case: Case, lexicon: Lexicon) -> Counter[str]:
+    """Count what screening finds in one case."""
+    return count(case, screen(case.window, lexicon))
+
+
+def count(case: Case, found: Sequence[Finding]) -> Counter[str]:
     """Count tp, fn, fp (once a category), leads and leads_found of one case."""
-    found = screen(case.window, lexicon)
     labels = case.labels
     counts: Counter[str] = Counter(cases=1)
     for label in labels["violations"]:

@@ -10,6 +10,7 @@ from app.bootstrap import Services
 from app.foundation import followers
 from app.people.models import Department, Employee
 from app.search.asked import AskedPage
+from app.search.embedded import EmbeddedIndex
 from app.search.shapes import MessagePage
 
 PEOPLE = {
@@ -57,6 +58,12 @@ def line(number: int, text: str, *, sender: str = "he.yu", month: int = 2, **oth
         **others,
     }
     return json.dumps(message).encode()
+
+
+def file_of(services: Services) -> EmbeddedIndex:
+    """The index of the embedded shape."""
+    assert isinstance(services.index, EmbeddedIndex)
+    return services.index
 
 
 def follow(services: Services) -> None:

@@ -15,14 +15,14 @@ from app.search.filters import Filters
 from app.search.query import parse
 from app.search.rebuild import AlreadyRebuilding
 from app.search.selfcheck import check_recall
-from tests.search.firm import follow, line, search, texts
+from tests.search.firm import file_of, follow, line, search, texts
 
 WHOLE = ["苏禾的话，保本保息", "三月的话", "二月的话"]
 
 
 def test_a_deleted_index_is_noticed_and_filled_again(firm: Services) -> None:
     assert not firm.care.look()
-    firm.index.path.unlink()
+    file_of(firm).path.unlink()
     assert firm.care.look()
     page = search(firm, q="话")
     assert (page.items, page.behind) == ([], 3)
@@ -41,21 +41,21 @@ def damage(path: Path) -> None:
 
 
 def test_damage_met_by_a_search_is_told_noticed_and_healed(firm: Services) -> None:
-    firm.index.merge(start=True)
-    firm.index.reopen()  # what is in the log of writes is in the file now
-    damage(firm.index.path)
+    file_of(firm).merge(start=True)
+    file_of(firm).reopen()  # what is in the log of writes is in the file now
+    damage(file_of(firm).path)
     with pytest.raises(NeedsRebuild):
         search(firm, q="话")
     assert firm.care.look()
     follow(firm)
     assert texts(search(firm, q="话")) == WHOLE
-    assert firm.index.check() == ()
+    assert file_of(firm).check() == ()
 
 
 def forget_words(services: Services, text: str) -> None:
     """Drop the words of one message from the index, as a defect would."""
-    (row,) = services.index.search(parse(f'"{text}"'), Filters()).rows
-    with services.index._writing() as connection:
+    (row,) = file_of(services).search(parse(f'"{text}"'), Filters()).rows
+    with file_of(services)._writing() as connection:
         connection.execute(
             "INSERT INTO ft (ft, rowid, t, tags) VALUES ('delete', ?, ?, '')",
             (row.rid, tokens.index_tokens(text)),
@@ -78,14 +78,14 @@ def test_a_message_that_is_not_found_sets_off_the_recall_alarm_until_it_is(firm:
 
 def test_the_recall_check_asks_only_for_what_has_been_indexed(firm: Services) -> None:
     firm.capture.receive([line(10, "还没有编入索引")])
-    recall = check_recall(firm.db, firm.index, random.Random(1))  # noqa: S311
+    recall = check_recall(firm.db, file_of(firm), random.Random(1))  # noqa: S311
     assert recall.missed == ()
 
 
 def test_the_nights_work_merges_and_begins_a_faulty_index_anew(firm: Services) -> None:
     firm.care.tend()
     assert (firm.care.health.faults, firm.care.health.merged_at is None) == ((), False)
-    with firm.index._writing() as connection:
+    with file_of(firm)._writing() as connection:
         connection.execute("DELETE FROM doc WHERE seq = 2")
     firm.care.tend()
     assert firm.care.health.faults != ()
@@ -114,7 +114,7 @@ def test_the_old_index_serves_while_a_new_one_is_built(firm: Services) -> None:
     firm.capture.receive([line(20, "后来的话", month=4)])
     follow(firm)
     assert texts(search(firm, q="话")) == ["后来的话", *WHOLE]
-    assert firm.index.check() == ()
+    assert file_of(firm).check() == ()
 
 
 def test_a_rebuild_that_fails_leaves_the_old_index_as_it_was(firm: Services) -> None:
@@ -122,6 +122,6 @@ def test_a_rebuild_that_fails_leaves_the_old_index_as_it_was(firm: Services) -> 
     with mock.patch("app.search.follower.read_log", fails), pytest.raises(Unavailable):
         firm.rebuilder.run()
     assert texts(search(firm, q="话")) == WHOLE
-    assert [each.name for each in firm.index.path.parent.glob("index.db.new*")] == []
+    assert [each.name for each in file_of(firm).path.parent.glob("index.db.new*")] == []
     firm.rebuilder.run()
     assert texts(search(firm, q="话")) == WHOLE

@@ -10,6 +10,7 @@ from app.search import statements
 from app.search.domain import SLOTS, BadCursor, Document, Hit, Note, Page, first_rid
 from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters, Order, Visible
+from app.search.opensearch import engine
 from app.search.query import parse
 
 NOON = 1_767_240_000_000
@@ -244,7 +245,8 @@ def test_the_scope_hides_rows_and_totals_alike(index: EmbeddedIndex) -> None:
 def test_a_capped_total_stops_at_the_cap_and_an_exact_one_does_not(
     index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "CAP", 5)
+    for module in (statements, engine):
+        monkeypatch.setattr(module, "CAP", 5)
     written(index, ["保本"] * 5 + ["保息"] * 6)
     tree = parse("保本")
     assert index.search(tree, Filters(), limit=2)[1:3] == (5, "eq")
@@ -298,8 +300,9 @@ def test_a_forged_place_beyond_all_numbers_gives_a_page(index: EmbeddedIndex, ri
         filters = Filters(order=order)
         mark = index.search(parse("保本"), filters, limit=1).next
         assert mark is not None
-        raw = base64.urlsafe_b64decode(mark + "==")[:8] + rid.to_bytes(8, signed=True)
-        forged = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        raw = base64.urlsafe_b64decode(mark + "==")
+        elsewhere = raw[:8] + rid.to_bytes(8, signed=True) * (len(raw) // 8 - 1)
+        forged = base64.urlsafe_b64encode(elsewhere).decode().rstrip("=")
         assert len(index.search(parse("保本"), filters, cursor=forged).rows) in {0, 2}
 
 

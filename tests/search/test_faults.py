@@ -40,6 +40,12 @@ while True:
 """
 
 
+@pytest.fixture
+def index(embedded: EmbeddedIndex) -> EmbeddedIndex:
+    """These are faults of the embedded engine's file."""
+    return embedded
+
+
 def documents(after: int, upto: int) -> list[Document]:
     return [
         Document(seq, NOON + seq, 1, "outbound", "text", ("a",), ("b",), (1,), f"保本{seq}号")

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from unittest import mock
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,8 @@ from app.search.embedded import EmbeddedIndex
 from app.search.filters import Filters, Visible
 from app.search.query import And, Field, Near, Not, Or, Query, Term, matches
 from app.search.tokens import norm
+from tests.search.conftest import AnyIndex
+from tests.search.followed import FollowedIndex
 
 EPOCH = 1_577_836_800_000
 ALPHABET = '保本息本證a1 \n😀\u200b"*␞'
@@ -182,7 +183,7 @@ def hit_answers(hit: Hit, filters: Filters) -> bool:
     )
 
 
-def fill(index: EmbeddedIndex, log: list[Stored]) -> None:
+def fill(index: AnyIndex, log: list[Stored]) -> None:
     """In small batches, the notes sometimes before and sometimes after their messages."""
     index.reset()
     for step, stored in enumerate(log):
@@ -195,7 +196,7 @@ def fill(index: EmbeddedIndex, log: list[Stored]) -> None:
             index.annotate(corp_id, [note], stream="findings", after=seq - 1, upto=seq)
 
 
-def pages(index: EmbeddedIndex, tree: Query | None, filters: Filters, limit: int) -> Iterator[Page]:
+def pages(index: AnyIndex, tree: Query | None, filters: Filters, limit: int) -> Iterator[Page]:
     cursor = None
     while True:
         page = index.search(tree, filters, limit, cursor, count="exact")
@@ -208,40 +209,52 @@ def pages(index: EmbeddedIndex, tree: Query | None, filters: Filters, limit: int
 def in_order(rows: list[Row], filters: Filters, times: dict[tuple[int, int], int]) -> bool:
     forward = rows if filters.order == "oldest" else rows[::-1]
     moments = [times[row.corp_id, row.seq] for row in forward]
-    places = [row.rid for row in forward]
+    places = [(row.rid, row.corp_id, row.seq) for row in forward]
     return moments == sorted(moments) and places == sorted(set(places))
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedIndex]:
-    index = EmbeddedIndex(tmp_path_factory.mktemp("oracle") / "index.db")
-    yield index
-    index.close()
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    log=logs(),
-    searches=st.lists(SEARCHES, min_size=4, max_size=8),
-    few=st.sampled_from((0, 1, fts.FEW)),
-)
-def test_every_search_gives_what_reading_all_messages_gives(
-    shared: EmbeddedIndex,
+def check(
+    index: AnyIndex,
     log: list[Stored],
     searches: list[tuple[Query | None, Filters, int]],
     few: int,
 ) -> None:
-    fill(shared, log)
+    """Fill the index and compare every search with the oracle."""
+    fill(index, log)
     times = {(each.corp_id, each.document.seq): each.document.sent_at for each in log}
     for tree, filters, limit in searches:
         found = [each for each in log if answers(each, tree, filters)]
         wanted = {(each.corp_id, each.document.seq) for each in found}
         with mock.patch.object(fts, "FEW", few):
-            turned = list(pages(shared, tree, filters, limit))
-            assert shared.facets(tree, filters, ZONE) == counted(found)
+            turned = list(pages(index, tree, filters, limit))
+            assert index.facets(tree, filters, ZONE) == counted(found)
         rows = [row for page in turned for row in page.rows]
         assert {(row.corp_id, row.seq) for row in rows} == wanted
         assert in_order(rows, filters, times)
         assert all(page[1:3] == (len(wanted), "eq") for page in turned)
         assert all(len(page.rows) == limit for page in turned[:-1])
-    assert shared.check() == ()
+    assert index.check() == ()
+
+
+SCENES = {
+    "log": logs(),
+    "searches": st.lists(SEARCHES, min_size=4, max_size=8),
+    "few": st.sampled_from((0, 1, fts.FEW)),
+}
+SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@settings(deadline=None, suppress_health_check=SLOW)
+@given(**SCENES)
+def test_every_search_gives_what_reading_all_messages_gives(
+    embedded: EmbeddedIndex, **scene: Any
+) -> None:
+    check(embedded, **scene)
+
+
+@settings(deadline=None, suppress_health_check=SLOW, max_examples=30)
+@given(**SCENES)
+def test_every_search_of_a_cluster_gives_what_reading_all_messages_gives(
+    clustered: FollowedIndex, **scene: Any
+) -> None:
+    check(clustered, **scene)

@@ -1,0 +1,1 @@
+"""Real servers from packages alone: nothing to install, everything can be killed."""
