@@ -48,9 +48,9 @@ class Message(NamedTuple):
 class Policy(NamedTuple):
     """Probabilities at which the model's opinion counts.
 
-    A finding it thinks less likely than `keep` is a lead, provided it knows at least the share
-    `familiar` of the pieces of the message; a lead at least as likely as `add` is a violation, and
-    so is what no rule found.
+    A finding it thinks less likely than `keep` is a lead; a lead at least as likely as `add` is a
+    violation, and so is what no rule found. It doubts and adds only where it knows at least the
+    share `familiar` of the pieces of the message.
     """
 
     familiar: float

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from app.screening import affirm, learned
-from app.screening.dialogue import Said
+from app.screening.dialogue import PAUSE, Said
 from app.screening.domain import Finding, Outcome, Role
 from app.screening.explain import WHO
 from app.screening.fold import Folded
@@ -17,6 +17,7 @@ from app.screening.lexicon import Category, Lexicon
 from app.screening.match import read_again
 
 RULE = "learned"  # the rule named by what the model alone has found, after its category
+_FEW = 2  # symbols that say nothing when nothing came before
 _SHOWN = 24  # symbols between the first and the last telling piece that are marked together
 Chances = Sequence[Mapping[str, float]]
 
@@ -62,7 +63,15 @@ def _doubted(model: Model, one: Finding, heard: Sequence[Message], chance: float
     policy = model.policy
     if one.rule not in model.judges or chance >= policy.keep:
         return False
-    return all(model.familiarity(heard[at].own) >= policy.familiar for at in one.at)
+    wording = learned.symbols(one.canonical)
+    return all(model.familiarity(heard[at].own) >= policy.familiar for at in one.at) and any(
+        wording in heard[at].own.symbols or _in(wording, heard[at].before) for at in one.at
+    )
+
+
+def _in(wording: str, before: Heard | None) -> bool:
+    """Whether a wording stands in what came before; further back the model does not look."""
+    return before is not None and wording in before.symbols
 
 
 def _added(
@@ -80,10 +89,17 @@ def _added(
         for slug, chance in each.items():
             if chance < model.policy.add or slug not in lexicon.categories:
                 continue
-            if taken.isdisjoint({(at, slug), (at - 1, slug)}):
+            is_new = taken.isdisjoint({(at, slug), (at - 1, slug)})
+            if is_new and _can_tell(model, heard[at]):
                 reasons = model.reasons(heard[at], slug)
                 yield _finding(lexicon, said[at], lexicon.categories[slug], chance, reasons)
             taken.add((at, slug))
+
+
+def _can_tell(model: Model, one: Message) -> bool:
+    """Whether a message says enough, by itself or as an answer, in words that the model knows."""
+    says_enough = one.before is not None or len(one.own.symbols) > _FEW
+    return says_enough and model.familiarity(one.own) >= model.policy.familiar
 
 
 def _finding(
@@ -167,13 +183,16 @@ def message(lexicon: Lexicon, said: Sequence[Said], at: int) -> Message:
 
 def _goes_on(said: Sequence[Said], at: int) -> bool:
     one, last = said[at], said[at - 1]
-    return at > 0 and not one.quote and (one.role, one.speaker) == (last.role, last.speaker)
+    same = (one.role, one.speaker) == (last.role, last.speaker)
+    return at > 0 and same and not one.quote and one.sent_at - last.sent_at <= PAUSE
 
 
 def _before(lexicon: Lexicon, one: Said, last: Said | None) -> Heard | None:
     if one.quote:
         return Heard("client", _symbols(lexicon, one.quote, "client"))
-    return Heard(last.role, _symbols(lexicon, last.text, last.role)) if last else None
+    if last is None or one.sent_at - last.sent_at > affirm.LAPSE:
+        return None
+    return Heard(last.role, _symbols(lexicon, last.text, last.role))
 
 
 def _manner(lexicon: Lexicon, text: str) -> str:
