@@ -25,6 +25,7 @@ from app.screening.finder import Finder
 from app.screening.fold import Fold, read_pairs
 from app.screening.index import Index
 from app.screening.learned import Model
+from app.screening.listfile import File, basis_of, known, need, severity_of
 from app.screening.modelfile import BadModel, read_model
 from app.screening.patterns import (
     BadPattern,
@@ -131,23 +132,6 @@ class Lexicon:
         return rule, rule.patterns[number - self.firsts[at]]
 
 
-class _File(NamedTuple):
-    name: str
-    source: str
-    data: dict[str, Any]
-
-    def line(self, *needles: str) -> int:
-        """The line of the last needle, each looked for after the one before it."""
-        at = 0
-        for needle in needles:
-            found = self.source.find(needle, at)
-            at = found if found >= 0 else at
-        return self.source.count("\n", 0, at) + 1
-
-    def wrong(self, what: str, *needles: str) -> LexiconError:
-        return LexiconError(self.name, self.line(*needles), what)
-
-
 class _Reader:
     """Reads one directory; every step fails with the place of the mistake."""
 
@@ -194,7 +178,7 @@ class _Reader:
         except BadModel as error:
             raise file.wrong(str(error), *error.needles) from error
 
-    def _read(self, path: Path) -> _File:
+    def _read(self, path: Path) -> File:
         name = path.relative_to(self._directory).as_posix()
         try:
             raw = path.read_bytes()
@@ -207,7 +191,7 @@ class _Reader:
             raise LexiconError(name, line, "不是 UTF-8 编码，请另存为 UTF-8") from error
         self._version.update(name.encode() + b"\0" + raw + b"\0")
         try:
-            return _File(name, source, tomllib.loads(source))
+            return File(name, source, tomllib.loads(source))
         except tomllib.TOMLDecodeError as error:
             place = re.search(r"at line (\d+)", str(error))
             line = int(place[1]) if place else source.count("\n") + 1
@@ -234,7 +218,7 @@ class _Reader:
         return {name: concept(own, self._weigh) for name, own in families.items()}
 
     def _families(
-        self, file: _File, source: str, known: Mapping[str, list[Family]], *place: str
+        self, file: File, source: str, known: Mapping[str, list[Family]], *place: str
     ) -> list[Family]:
         if source.startswith("<"):
             if source.strip("<>") not in known:
@@ -245,14 +229,14 @@ class _Reader:
         except BadFamily as error:
             raise file.wrong(str(error), *place, source) from error
 
-    def _family(self, file: _File, source: str, *place: str) -> tuple[str, ...]:
+    def _family(self, file: File, source: str, *place: str) -> tuple[str, ...]:
         words = self._families(file, source, {}, *place)[0].words
         if not words:
             raise file.wrong(f"「{source}」展开后的词太多，请拆成几条", *place, source)
         return words
 
     @staticmethod
-    def _list(file: _File, value: Any, *place: str) -> list[str]:
+    def _list(file: File, value: Any, *place: str) -> list[str]:
         if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
             raise file.wrong(f'「{place[-1]}」应当是一列非空的词，写作 ["…", "…"]', *place)
         return value
@@ -263,7 +247,7 @@ class _Reader:
         found = {name: self._any(self._speech, sources, name) for name, sources in lists.items()}
         return {**found, "agreeing_faces": faces}
 
-    def _any(self, file: _File, sources: Sequence[str], *place: str) -> re.Pattern[str]:
+    def _any(self, file: File, sources: Sequence[str], *place: str) -> re.Pattern[str]:
         found = [
             one
             for source in sources
@@ -271,7 +255,7 @@ class _Reader:
         ]
         return re.compile(f"(?:{alternatives(found)})")
 
-    def _some(self, file: _File, value: Any, *place: str) -> re.Pattern[str] | None:
+    def _some(self, file: File, value: Any, *place: str) -> re.Pattern[str] | None:
         sources = self._list(file, value, *place)
         return self._any(file, sources, *place) if sources else None
 
@@ -307,12 +291,12 @@ class _Reader:
             if written not in folded and written not in innocent
         }
 
-    def _category(self, file: _File) -> Category:
+    def _category(self, file: File) -> Category:
         data = file.data
-        _known(file, data, _CATEGORY_KEYS)
-        slug = str(_need(file, data, "category"))
-        severity = _severity(file, _need(file, data, "severity"), "severity")
-        kind = _need(file, data, "kind")
+        known(file, data, _CATEGORY_KEYS)
+        slug = str(need(file, data, "category"))
+        severity = severity_of(file, need(file, data, "severity"), "severity")
+        kind = need(file, data, "kind")
         if kind not in ("claim", "act"):
             raise file.wrong('kind 只能是 "claim"（断言类）或 "act"（行为类）', "kind")
         base = self._list(file, data.get("unless", []), "unless")
@@ -323,14 +307,14 @@ class _Reader:
         if not rules:
             raise file.wrong("没有任何规则，请至少写一条 [[rule]]", "category")
         return Category(
-            slug, str(_need(file, data, "name")), kind == "act", severity,
-            bool(data.get("two_sided", False)), _basis(file, data),
-            str(_need(file, data, "suggestion")), tuple(rules),
+            slug, str(need(file, data, "name")), kind == "act", severity,
+            bool(data.get("two_sided", False)), basis_of(file, data),
+            str(need(file, data, "suggestion")), tuple(rules),
         )  # fmt: skip
 
     def _rule(
         self,
-        file: _File,
+        file: File,
         slug: str,
         severity: Severity,
         base: list[str],
@@ -338,9 +322,9 @@ class _Reader:
         *,
         act: bool,
     ) -> Rule:
-        key = str(_need(file, data, "id"))
+        key = str(need(file, data, "id"))
         place = f'id = "{key}"'
-        _known(file, data, _RULE_KEYS, place)
+        known(file, data, _RULE_KEYS, place)
         says = self._list(file, data.get("say"), place, "say")
         by = data.get("by", list(STAFF))
         if not set(by) <= set(get_args(Role)):
@@ -359,7 +343,7 @@ class _Reader:
                 file, [*base, *self._list(file, data.get("unless", []), place, "unless")], place
             ),
             needs=self._some(file, data.get("needs", []), place, "needs"),
-            severity=_severity(file, own, place, "severity") if own else severity,
+            severity=severity_of(file, own, place, "severity") if own else severity,
             confidence=float(data.get("confidence", 0.9)),
             negation=bool(data.get("negation", True)),
             denied_by=data.get("denied_by", False) is True,
@@ -372,47 +356,18 @@ class _Reader:
             fingerprint=_fingerprint(base, data),
         )
 
-    def _wordings(self, file: _File, says: list[str], place: str) -> Wordings:
+    def _wordings(self, file: File, says: list[str], place: str) -> Wordings:
         fold = self._fold.word
         given = [
             say if is_plain(say) and fold(say) else self._pattern(file, say, place) for say in says
         ]
         return Wordings(given, fold)
 
-    def _pattern(self, file: _File, say: str, place: str) -> Pattern:
+    def _pattern(self, file: File, say: str, place: str) -> Pattern:
         try:
             return parse(say, self._words, self._weigh)
         except (BadPattern, BadFamily) as error:
             raise file.wrong(str(error), place, say) from error
-
-
-def _known(file: _File, data: Mapping[str, Any], keys: set[str], *place: str) -> None:
-    for key in data:
-        if key not in keys:
-            raise file.wrong(
-                f"不认识的项目「{key}」，可用的有：{'、'.join(sorted(keys))}", *place, key
-            )
-
-
-def _need(file: _File, data: Mapping[str, Any], key: str) -> Any:
-    if not data.get(key):
-        raise file.wrong(f"缺少「{key}」", key)
-    return data[key]
-
-
-def _severity(file: _File, value: object, *place: str) -> Severity:
-    try:
-        return Severity(str(value))
-    except ValueError as error:
-        raise file.wrong("severity 只能是 red、orange、yellow", *place) from error
-
-
-def _basis(file: _File, data: Mapping[str, Any]) -> str:
-    entries = _need(file, data, "basis")
-    for entry in entries:
-        if set(entry) != {"text", "source", "date", "mark"}:
-            raise file.wrong("每条 [[basis]] 要有 text、source、date、mark 四项", "[[basis]]")
-    return "；".join(f"{entry['text']}（{entry['source']}，{entry['date']}）" for entry in entries)
 
 
 def _fingerprint(base: list[str], data: Mapping[str, Any]) -> str:
