@@ -156,6 +156,7 @@ class _Reader:
         rules = tuple(rule for category in categories for rule in category.rules)
         wordings = ((pattern, rule.for_staff) for rule in rules for pattern in rule.patterns)
         disguises = self._disguises()
+        learned = self._learned(rules)  # read before the version is taken
         return Lexicon(
             version=self._version.hexdigest()[:16],
             categories={category.slug: category for category in categories},
@@ -165,7 +166,7 @@ class _Reader:
             rules=rules,
             firsts=tuple(accumulate((len(rule.patterns) for rule in rules[:-1]), initial=0)),
             speech=self._phrases(),
-            learned=self._learned(rules),
+            learned=learned,
         )
 
     def _learned(self, rules: tuple[Rule, ...]) -> Model | None:

@@ -60,7 +60,7 @@ def test_precision_is_what_reviewers_said(firm: Firm) -> None:
 
 
 def test_a_false_alarm_becomes_a_draft_in_which_it_is_silent(firm: Firm) -> None:
-    said = "网点搬到保本巷了，您有空来坐坐"
+    said = "网点搬到璟晖保本巷璀璨坊七弄"  # words that the model does not know
     firm.say(message(1, said))
     [alert] = alerted(firm)
     wanted = {"alert": alert["id"], "rule": alert["reasons"][0]["rule"], "phrase": "保本巷"}
