@@ -37,7 +37,9 @@ ALERTS = (  # not the steps: where a batch ended decides how many of them the jo
     "SELECT r.record_id, a.record_id, a.last_record_id, a.severity, a.category, a.state, a.messages"
     " FROM alert_records r JOIN alerts a ON a.number = r.alert_number ORDER BY r.record_id"
 )
-CURSORS = "SELECT name, corp_id, seq FROM follower_cursors ORDER BY name, corp_id"
+CURSORS = (  # the audit trail grows by every start
+    "SELECT name, corp_id, seq FROM follower_cursors WHERE name <> 'seal_audit' ORDER BY name, corp_id"
+)
 MADE = ("alert_records", "alert_steps", "alerts", "findings", "follower_cursors")
 
 

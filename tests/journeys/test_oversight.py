@@ -19,7 +19,7 @@ from tests.outside import Outside, outside
 from tests.server import Server, prepare
 
 WITHIN = 30.0  # seconds; only a notice that never comes needs them
-MISTAKEN = "网点搬到保本巷了，您有空来坐坐"
+MISTAKEN = "网点搬到璟晖保本巷璀璨坊七弄"  # words that the model does not know
 PROMISE = "这个信托保本，收益也有保证，请放心。"
 
 
