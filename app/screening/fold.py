@@ -75,15 +75,11 @@ class Fold:
 
     def bare(self, text: str) -> str:
         """Only letters, digits, Han and `%`: what the gate scans. No offsets, about 2 µs for a message."""
-        if "[" in text:
-            text = _FACE.sub("", text)
-        return text.translate(self._bare)
+        return _faceless(text).translate(self._bare)
 
     def plain(self, text: str) -> str:
         """Symbols and separators without offsets, torn words left torn; about 2 µs for a message."""
-        if "[" in text:
-            text = _FACE.sub("", text)
-        return text.translate(self._full)
+        return _faceless(text).translate(self._full)
 
     def word(self, text: str) -> str:
         """Fold a lexicon entry: as `bare`, but `%`, `+` and the decimal point stay."""
@@ -103,6 +99,10 @@ class Fold:
             kept = [at for at in range(len(symbols)) if at not in torn]
             symbols, starts = [symbols[at] for at in kept], [starts[at] for at in kept]
         return Folded("".join(symbols), starts, [at + 1 for at in starts], [""] * len(starts))
+
+
+def _faceless(text: str) -> str:
+    return _FACE.sub("", text) if "[" in text else text
 
 
 def _torn(symbols: list[str]) -> set[int]:

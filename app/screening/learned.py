@@ -17,7 +17,7 @@ from app.screening.domain import Role
 
 LONGEST = 3  # symbols of a piece
 SHORT = 12  # symbols; a message no longer than this is read with what its speaker just said, if that is short too
-LONG = 160  # symbols; a longer text is judged in parts, for the model has learned chat messages
+LONG = 160  # symbols; a longer text is judged in parts, and of what came before no more is read
 UNIT = 0.02  # log-odds that one step of a stored weight stands for
 JOINT = "|"  # between messages read together, as between lines
 OPENS, CLOSES = "^", "$"  # a message's own ends, as symbols
@@ -45,6 +45,13 @@ class Message(NamedTuple):
     manner: str
 
 
+class Opinion(NamedTuple):
+    """What the model makes of a message: chances by category, and the share of its pieces it knows."""
+
+    chances: Mapping[str, float]
+    familiarity: float
+
+
 class Policy(NamedTuple):
     """Probabilities at which the model's opinion counts.
 
@@ -68,23 +75,22 @@ class Model:
     judges: frozenset[str]  # rules that stand as they stood when it was trained
     blocks: Mapping[str, Mapping[str, int]]
 
-    def chances(self, one: Message) -> dict[str, float]:
-        """The probability of each category; of a long text, the most in a part of it."""
-        parts = [self._odds(one._replace(own=part)) for part in parts_of(one.own)]
-        most = parts[0] if len(parts) == 1 else [max(each) for each in zip(*parts, strict=True)]
-        return dict(zip(self.categories, map(_probability, most), strict=True))
+    def opinion(self, one: Message) -> Opinion:
+        """Judge a message; of a long text, each category's chance in the part where it is greatest."""
+        (block, text), *around = blocks(*one)
+        context = sum(self._sum(name, pieces(each)) for name, each in around)
+        parts = [pieces(part) for part in parts_of(text)]
+        sums = [self._sum(block, part) for part in parts]
+        most = map(max, zip(*(self._odds(context + each) for each in sums), strict=True))
+        chances = dict(zip(self.categories, map(_probability, most), strict=True))
+        known = sum(each & _MASK for each in sums)
+        return Opinion(chances, known / sum(map(len, parts)))
 
-    def familiarity(self, own: Heard) -> float:
-        """The share of a message's pieces that have a weight."""
-        weights, found = self.blocks[_side(own)], pieces(own.symbols)
-        return sum(piece in weights for piece in found) / len(found)
+    def _sum(self, block: str, found: set[str]) -> int:
+        return sum(map(self.blocks[block].get, found, repeat(0)))
 
-    def _odds(self, one: Message) -> list[float]:
-        found = (
-            sum(map(self.blocks[block].get, pieces(text), repeat(0)))
-            for block, text in blocks(*one)
-        )
-        count, *lanes = self._lanes(sum(found))
+    def _odds(self, total: int) -> list[float]:
+        count, *lanes = self._lanes(total)
         scale = UNIT / math.sqrt(count or 1)
         return [bias + lane * scale for bias, lane in zip(self.bias, lanes, strict=True)]
 
@@ -117,7 +123,7 @@ def pieces(text: str) -> set[str]:
 
 
 def blocks(before: Heard | None, own: Heard, manner: str) -> Iterator[tuple[str, str]]:
-    """Which weights apply to which text: those of the message, and those of what came before it."""
+    """Which weights apply to which text: those of the message first, then those of what came before it."""
     side = _side(own)
     yield side, own.symbols
     if before:
@@ -141,13 +147,12 @@ def symbols(folded: str) -> str:
     return _NUMBER.sub("0", folded).translate(_SPACES)
 
 
-def parts_of(own: Heard) -> list[Heard]:
-    """The message itself, or a long one cut at sentence ends into parts of at most `LONG` symbols."""
-    text = own.symbols
+def parts_of(text: str) -> list[str]:
+    """The text itself, or a long one cut at sentence ends into parts of at most `LONG` symbols."""
     if len(text) <= LONG:
-        return [own]
-    cut = [each[at : at + LONG] for each in _BREAK.split(text) for at in range(0, len(each), LONG)]
-    return [own._replace(symbols=each) for each in cut or [""]]
+        return [text]
+    sentences = filter(None, _BREAK.split(text))
+    return [each[at : at + LONG] for each in sentences for at in range(0, len(each), LONG)] or [""]
 
 
 def pack(weights: Sequence[int]) -> int:

@@ -32,7 +32,7 @@ def read_model(data: Mapping[str, Any], rules: Mapping[str, str]) -> Model:
     policy = _table(data, "policy", float)
     if bias.keys() != codes.keys():
         raise BadModel("bias 要为每个类别代码各写一个数", "bias")
-    if policy.keys() != set(Policy._fields) or not all(0 <= one <= 2 for one in policy.values()):  # noqa: PLR2004
+    if policy.keys() != set(Policy._fields) or not all(0 <= one <= 1 for one in policy.values()):
         raise BadModel(f"policy 要写 {'、'.join(Policy._fields)} 三项，在 0 与 1 之间", "policy")
     known = _table(data, "rules", str)
     weights = _table(data, "weights", str)

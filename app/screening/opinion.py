@@ -4,68 +4,74 @@ A doubted violation stays on record as a lead; nothing a rule found is dropped. 
 after the model was trained are never doubted: it does not know them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from app.screening import affirm, learned
 from app.screening.dialogue import PAUSE, Said
 from app.screening.domain import Finding, Outcome, Role
 from app.screening.explain import WHO
 from app.screening.fold import Folded
-from app.screening.learned import SHORT, Heard, Message, Model
+from app.screening.learned import SHORT, Heard, Message, Model, Opinion, Policy
 from app.screening.lexicon import Category, Lexicon
 from app.screening.match import read_again
 
 RULE = "learned"  # the rule named by what the model alone has found, after its category
+_TOGETHER = 8  # short messages in a row that are read together at most
 _FEW = 2  # symbols that say nothing when nothing came before
 _SHOWN = 24  # symbols between the first and the last telling piece that are marked together
-Chances = Sequence[Mapping[str, float]]
+
+
+class Judged(NamedTuple):
+    """A message as it was said, as the model reads it, and what the model makes of it."""
+
+    said: Said
+    read: Message
+    opinion: Opinion
 
 
 def reviewed(lexicon: Lexicon, said: Sequence[Said], found: Sequence[Finding]) -> list[Finding]:
-    """The findings as they stand after the second opinion, in order of place; unchanged without a model."""
-    model = lexicon.learned
-    if model is None:
+    """The findings as they stand after the second opinion, in no order; unchanged without a model."""
+    if lexicon.learned is None:
         return list(found)
-    heard = [message(lexicon, said, at) for at in range(len(said))]
-    chances = [_chances(model, one) for one in heard]
-    return weighed(lexicon, model, said, heard, found, chances)
+    return weighed(lexicon, lexicon.learned.policy, judged(lexicon, lexicon.learned, said), found)
+
+
+def judged(lexicon: Lexicon, model: Model, said: Sequence[Said]) -> list[Judged]:
+    """What the model makes of each message."""
+    read = (message(lexicon, said, at) for at in range(len(said)))
+    return [Judged(one, each, _opinion(model, each)) for one, each in zip(said, read, strict=True)]
 
 
 def weighed(
-    lexicon: Lexicon,
-    model: Model,
-    said: Sequence[Said],
-    heard: Sequence[Message],
-    found: Sequence[Finding],
-    chances: Chances,
+    lexicon: Lexicon, policy: Policy, heard: Sequence[Judged], found: Sequence[Finding]
 ) -> list[Finding]:
-    """The findings of the rules as the model's policy makes them stand."""
-    kept = [_weighed(model, one, heard, chances) for one in found]
-    added = _added(lexicon, model, said, heard, kept, chances)
-    return sorted(
-        [*kept, *added], key=lambda one: (one.at[0], one.start, one.end, one.category, one.rule)
-    )
+    """The findings of the rules as a policy makes them stand, and what it adds."""
+    judges = lexicon.learned.judges if lexicon.learned else frozenset()
+    kept = [_weighed(policy, judges, one, [heard[at] for at in one.at]) for one in found]
+    return [*kept, *_added(lexicon, policy, heard, kept)]
 
 
-def _weighed(model: Model, one: Finding, heard: Sequence[Message], chances: Chances) -> Finding:
-    chance = max(chances[at].get(one.category, 0.0) for at in one.at)
-    if one.outcome is Outcome.LEAD and chance >= model.policy.add:
+def _weighed(
+    policy: Policy, judges: Container[str], one: Finding, carriers: Sequence[Judged]
+) -> Finding:
+    chance = max(each.opinion.chances.get(one.category, 0.0) for each in carriers)
+    if one.outcome is Outcome.LEAD and chance >= policy.add:
         why = f"{one.explanation}学习模型判断属违规（{chance:.0%}），由线索升为违规。"
         return one._replace(outcome=Outcome.VIOLATION, explanation=why, confidence=round(chance, 2))
-    if one.outcome is Outcome.VIOLATION and _doubted(model, one, heard, chance):
+    doubtful = one.rule in judges and chance < policy.keep and _can_doubt(policy, one, carriers)
+    if one.outcome is Outcome.VIOLATION and doubtful:
         why = f"{one.explanation}学习模型判断更像正常表述（违规可能 {chance:.0%}），降为线索。"
         return one._replace(outcome=Outcome.LEAD, explanation=why, confidence=round(chance, 2))
     return one
 
 
-def _doubted(model: Model, one: Finding, heard: Sequence[Message], chance: float) -> bool:
-    policy = model.policy
-    if one.rule not in model.judges or chance >= policy.keep:
-        return False
+def _can_doubt(policy: Policy, one: Finding, carriers: Sequence[Judged]) -> bool:
+    """Whether the model knows the words of every message and has heard the wording itself."""
     wording = learned.symbols(one.canonical)
-    return all(model.familiarity(heard[at].own) >= policy.familiar for at in one.at) and any(
-        wording in heard[at].own.symbols or _in(wording, heard[at].before) for at in one.at
+    return all(each.opinion.familiarity >= policy.familiar for each in carriers) and any(
+        wording in each.read.own.symbols or _in(wording, each.read.before) for each in carriers
     )
 
 
@@ -75,40 +81,29 @@ def _in(wording: str, before: Heard | None) -> bool:
 
 
 def _added(
-    lexicon: Lexicon,
-    model: Model,
-    said: Sequence[Said],
-    heard: Sequence[Message],
-    known: Sequence[Finding],
-    chances: Chances,
+    lexicon: Lexicon, policy: Policy, heard: Sequence[Judged], known: Sequence[Finding]
 ) -> Iterator[Finding]:
     taken = {
         (at, one.category) for one in known if one.outcome is Outcome.VIOLATION for at in one.at
     }
-    for at, each in enumerate(chances):
-        for slug, chance in each.items():
-            if chance < model.policy.add or slug not in lexicon.categories:
+    for at, one in enumerate(heard):
+        for slug, chance in one.opinion.chances.items():
+            if chance < policy.add or slug not in lexicon.categories:
                 continue
-            is_new = taken.isdisjoint({(at, slug), (at - 1, slug)})
-            if is_new and _can_tell(model, heard[at]):
-                reasons = model.reasons(heard[at], slug)
-                yield _finding(lexicon, said[at], lexicon.categories[slug], chance, reasons)
+            if taken.isdisjoint({(at, slug), (at - 1, slug)}) and _can_tell(policy, one):
+                yield _finding(lexicon, one, lexicon.categories[slug], chance)
             taken.add((at, slug))
 
 
-def _can_tell(model: Model, one: Message) -> bool:
+def _can_tell(policy: Policy, one: Judged) -> bool:
     """Whether a message says enough, by itself or as an answer, in words that the model knows."""
-    says_enough = one.before is not None or len(one.own.symbols) > _FEW
-    return says_enough and model.familiarity(one.own) >= model.policy.familiar
+    says_enough = one.read.before is not None or len(one.read.own.symbols) > _FEW
+    return says_enough and one.opinion.familiarity >= policy.familiar
 
 
-def _finding(
-    lexicon: Lexicon,
-    one: Said,
-    category: Category,
-    chance: float,
-    reasons: Sequence[tuple[str, str]],
-) -> Finding:
+def _finding(lexicon: Lexicon, judged_: Judged, category: Category, chance: float) -> Finding:
+    one = judged_.said
+    reasons = lexicon.learned.reasons(judged_.read, category.slug) if lexicon.learned else []
     folded = read_again(lexicon, one.text, one.role) or lexicon.fold.full(one.text)
     start, end = _place(folded, [piece for block, piece in reasons if block in learned.OWN])
     words = "、".join(f"「{_shown(piece)}」" for _, piece in reasons)
@@ -153,14 +148,14 @@ def _shown(piece: str) -> str:
     return piece.strip(learned.OPENS + learned.CLOSES)
 
 
-def _chances(model: Model, one: Message) -> Mapping[str, float]:
+def _opinion(model: Model, one: Message) -> Opinion:
     is_long = len(one.own.symbols) > learned.LONG
-    return model.chances(one) if is_long else _chances_again(model, one)
+    return model.opinion(one) if is_long else _opinion_again(model, one)
 
 
 @lru_cache(maxsize=4_096)
-def _chances_again(model: Model, one: Message) -> Mapping[str, float]:
-    return model.chances(one)
+def _opinion_again(model: Model, one: Message) -> Opinion:
+    return model.opinion(one)
 
 
 def message(lexicon: Lexicon, said: Sequence[Said], at: int) -> Message:
@@ -170,29 +165,32 @@ def message(lexicon: Lexicon, said: Sequence[Said], at: int) -> Message:
     """
     one = said[at]
     texts, first = [_symbols(lexicon, one.text, one.role)], at
-    while len(texts[0]) <= SHORT and _goes_on(said, first):
+    while first and len(texts[-1]) <= SHORT and len(texts) < _TOGETHER:
         earlier = _symbols(lexicon, said[first - 1].text, one.role)
-        if len(earlier) > SHORT:
+        if len(earlier) > SHORT or not _goes_on(said[first - 1], said[first]):
             break
-        texts.insert(0, earlier)
+        texts.append(earlier)
         first -= 1
-    own = Heard(one.role, learned.JOINT.join(texts))
+    own = Heard(one.role, learned.JOINT.join(reversed(texts)))
     before = _before(lexicon, said[first], said[first - 1] if first else None)
     return Message(before, own, _manner(lexicon, own.symbols))
 
 
-def _goes_on(said: Sequence[Said], at: int) -> bool:
-    one, last = said[at], said[at - 1]
+def _goes_on(last: Said, one: Said) -> bool:
     same = (one.role, one.speaker) == (last.role, last.speaker)
-    return at > 0 and same and not one.quote and one.sent_at - last.sent_at <= PAUSE
+    return same and not one.quote and one.sent_at - last.sent_at <= PAUSE
 
 
 def _before(lexicon: Lexicon, one: Said, last: Said | None) -> Heard | None:
     if one.quote:
-        return Heard("client", _symbols(lexicon, one.quote, "client"))
+        return _context(lexicon, one.quote, "client")
     if last is None or one.sent_at - last.sent_at > affirm.LAPSE:
         return None
-    return Heard(last.role, _symbols(lexicon, last.text, last.role))
+    return _context(lexicon, last.text, last.role)
+
+
+def _context(lexicon: Lexicon, text: str, role: Role) -> Heard:
+    return Heard(role, _symbols(lexicon, text, role)[-learned.LONG :])
 
 
 def _manner(lexicon: Lexicon, text: str) -> str:

@@ -43,7 +43,8 @@ def screen(window: Sequence[Turn], lexicon: Lexicon) -> list[Finding]:
         return []
     said = hear(lexicon.speech, window)
     judged = [one for run in _all_runs(said) for one in _judge(lexicon, run)]
-    return reviewed(lexicon, said, _found(lexicon, said, judged) if judged else [])
+    found = _found(lexicon, said, judged) if judged else []
+    return sorted(reviewed(lexicon, said, found), key=_order)
 
 
 def _found(lexicon: Lexicon, said: Sequence[Said], judged: Sequence[Judged]) -> list[Finding]:
@@ -51,7 +52,7 @@ def _found(lexicon: Lexicon, said: Sequence[Said], judged: Sequence[Judged]) -> 
     answered = _answered(lexicon, judged, said)
     kept = _standing_alone(_strongest([*decided, *answered]))
     agreed = (_agreed(lexicon, one, said) for one in kept)
-    return sorted((finding(lexicon, one) for one in agreed), key=_order)
+    return [finding(lexicon, one) for one in agreed]
 
 
 def _says_nothing(lexicon: Lexicon, turn: Turn) -> bool:

@@ -157,24 +157,6 @@ def model_of(fitted: Fitted, policy: Policy, judges: Iterable[str]) -> Model:
     return Model(tuple(CODES.values()), tuple(fitted.bias), policy, frozenset(judges), packed)
 
 
-class Scored(NamedTuple):
-    """A case, what the rules alone found in it, and the model's chances by message."""
-
-    case: Case
-    found: list[Finding]
-    heard: list[learned.Message]
-    chances: list[Mapping[str, float]]
-
-
-def scored(lexicon: Lexicon, model: Model, cases: Iterable[Case]) -> Iterator[Scored]:
-    for case in cases:
-        said = hear(lexicon.speech, case.window)
-        heard = [opinion.message(lexicon, said, at) for at in range(len(said))]
-        yield Scored(
-            case, screen(case.window, lexicon), heard, [model.chances(one) for one in heard]
-        )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "wordlists" / "learned.toml")
@@ -213,33 +195,44 @@ def untaught(folder: Path) -> Lexicon:
         return Lexicon.load(Path(name))
 
 
+class Scored(NamedTuple):
+    """A case, what the rules alone found in it, and what a model that has not seen it makes of it."""
+
+    case: Case
+    found: list[Finding]
+    judged: list[opinion.Judged]
+
+
 def sweep(lexicon: Lexicon, seen: Sequence[Sample], sets: Mapping[str, Sequence[Case]]) -> None:
     """Print what policies would do on sets that neither rules nor model have seen."""
-    unseen = {}
-    for name, cases in sets.items():
-        model = model_of(fit([one for one in seen if one.origin != name]), POLICY, [])
-        trial = replace(model, judges=frozenset(rule.id for rule in lexicon.rules))
-        unseen[name] = trial, list(scored(lexicon, trial, cases))
+    judges = [rule.id for rule in lexicon.rules]
+    unseen = [
+        (replace(lexicon, learned=model), scored(lexicon, model, cases))
+        for name, cases in sets.items()
+        for model in [model_of(fit([s for s in seen if s.origin != name]), POLICY, judges)]
+    ]
     for keep, add in product((0.0, 0.03, 0.06, 0.1, 0.2), (0.35, 0.5, 0.65, 1.0)):
         policy = Policy(POLICY.familiar, keep, add)
         total: Counter[str] = Counter()
-        for model, each in unseen.values():
-            total += tally(lexicon, replace(model, policy=policy), each)
+        for taught, each in unseen:
+            for one in each:
+                stands = opinion.weighed(taught, policy, one.judged, one.found)
+                total += scoring.count(one.case, stands)
         precision = scoring.rate(total["tp"], total["tp"] + total["fp"])
         recall = scoring.rate(total["tp"], total["tp"] + total["fn"])
-        print(
-            f"keep {keep:.2f} add {add:.2f}: precision {precision:.3f} recall {recall:.3f}",
-            flush=True,
+        figures = f"precision {precision:.3f} recall {recall:.3f}"
+        print(f"keep {keep:.2f} add {add:.2f}: {figures}", flush=True)
+
+
+def scored(lexicon: Lexicon, model: Model, cases: Iterable[Case]) -> list[Scored]:
+    return [
+        Scored(
+            case,
+            screen(case.window, lexicon),
+            opinion.judged(lexicon, model, hear(lexicon.speech, case.window)),
         )
-
-
-def tally(lexicon: Lexicon, model: Model, found: Iterable[Scored]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for one in found:
-        said = hear(lexicon.speech, one.case.window)
-        stands = opinion.weighed(lexicon, model, said, one.heard, one.found, one.chances)
-        total += scoring.count(one.case, stands)
-    return total
+        for case in cases
+    ]
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.screening import Lexicon, LexiconError, Outcome, Turn, read_cases, screen
+from app.screening.dialogue import hear
 from app.screening.learned import (
     BLOCKS,
+    JOINT,
     LONG,
     UNIT,
     Heard,
@@ -28,6 +30,7 @@ from app.screening.learned import (
     weight,
 )
 from app.screening.modelfile import read_model, write_model
+from app.screening.opinion import _TOGETHER, message
 from tests.screening import scoring
 
 WORDLISTS = Path(__file__).parents[2] / "wordlists"
@@ -57,7 +60,7 @@ def test_chances_are_those_of_plain_arithmetic(
     model = model_of({"staff": weights, "staff_short_after_other": weights}, Policy(0, 0, 1))
     one = Message(Heard("client", before), Heard("adviser", own), "short")
     known = [weights[p] for text in (own, before) for p in pieces(text) if p in weights]
-    for at, chance in enumerate(model.chances(one).values()):
+    for at, chance in enumerate(model.opinion(one).chances.values()):
         odds = -2.0 + UNIT * sum(row[at] for row in known) / math.sqrt(len(known) or 1)
         assert chance == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-9)
 
@@ -68,9 +71,9 @@ def test_pieces_run_over_the_ends_of_a_message() -> None:
 
 @given(st.text(alphabet="保本。？|", max_size=3 * LONG))
 def test_a_long_text_loses_nothing_but_its_breaks_when_cut(text: str) -> None:
-    parts = parts_of(Heard("adviser", text))
-    assert all(len(part.symbols) <= LONG for part in parts)
-    kept = "".join(part.symbols for part in parts)
+    parts = parts_of(text)
+    assert all(len(part) <= LONG for part in parts)
+    kept = "".join(parts)
     assert kept in (text, "".join(each for each in text if each not in "。？|"))
 
 
@@ -220,6 +223,22 @@ def test_an_answer_is_weighed_by_what_it_answers(lexicon: Lexicon) -> None:
     asked = Turn("client", "周五见吗")
     assert [one.at for one in screen([asked, Turn("adviser", "好的")], model)] == [(1,)]
     assert screen([asked, Turn("adviser", "不行")], model) == []
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_what_came_before_is_read_no_further_back_than_a_part(
+    factor: int, lexicon: Lexicon
+) -> None:
+    said_ = hear(lexicon.speech, [Turn("client", "好" * LONG * factor), Turn("adviser", "对")])
+    before = message(lexicon, said_, 1).before
+    assert before
+    assert len(before.symbols) == LONG
+
+
+def test_no_more_than_a_handful_of_short_messages_is_read_together(lexicon: Lexicon) -> None:
+    turns = [Turn("adviser", f"第{at}句") for at in range(200)]
+    own = message(lexicon, hear(lexicon.speech, turns), 199).own
+    assert own.symbols.count(JOINT) + 1 == _TOGETHER
 
 
 def test_every_message_belongs_to_blocks_that_exist() -> None:
