@@ -172,7 +172,7 @@ def routes(
     db: Database, disposals: Disposals, check: SelfCheck, settings: Settings, gate: Gate
 ) -> APIRouter:
     """Routes of retention."""
-    router = APIRouter(tags=["保存与处置"])
+    router = APIRouter(tags=["保存与销毁"])
     _schedule_routes(router, db, settings, gate)
     _hold_routes(router, db, settings, gate)
     _disposal_routes(router, db, disposals, gate)
@@ -273,7 +273,7 @@ def _disposal_routes(router: APIRouter, db: Database, disposals: Disposals, gate
         _looked(db, caller, "candidates")
         return candidates_of(db, corp)
 
-    @router.get("/disposals", summary="处置申请")
+    @router.get("/disposals", summary="销毁申请")
     def list_disposals(
         caller: Annotated[Caller, gate.needs(Action.SEE_RETENTION)],
     ) -> DisposalList:
@@ -281,7 +281,7 @@ def _disposal_routes(router: APIRouter, db: Database, disposals: Disposals, gate
         with db.read() as connection:
             return DisposalList(items=[_disposal(each) for each in disposal.every(connection)])
 
-    @router.post("/disposals", summary="申请处置已到期的记录", status_code=201)
+    @router.post("/disposals", summary="申请销毁已到期的记录", status_code=201)
     def ask(
         caller: Annotated[Caller, gate.needs(Action.MANAGE_RETENTION)], body: DisposalIn
     ) -> DisposalOut:
@@ -299,13 +299,13 @@ def _disposal_routes(router: APIRouter, db: Database, disposals: Disposals, gate
     ) -> DisposalOut:
         return _disposal(disposals.reject(caller, name, body.reason))
 
-    @router.post("/disposals/{name}/execute", summary="执行已批准的处置，或续完中断的一次")
+    @router.post("/disposals/{name}/execute", summary="执行已批准的销毁，或续完中断的一次")
     def execute(
         caller: Annotated[Caller, gate.needs(Action.MANAGE_RETENTION)], name: Id
     ) -> DisposalOut:
         return _disposal(disposals.execute(caller, name))
 
-    @router.get("/disposals/{name}/certificate", summary="处置证明（DSSE 签名）")
+    @router.get("/disposals/{name}/certificate", summary="销毁证明（DSSE 签名）")
     def read_certificate(
         caller: Annotated[Caller, gate.needs(Action.SEE_RETENTION)], name: Id
     ) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from app.archive.domain import PartyType
 from app.archive.models import AudienceParty, Record, record_id
@@ -32,25 +32,9 @@ class Candidate(NamedTuple):
 def of_corp(connection: Connection, corp_id: int) -> Iterator[Candidate]:
     """Every living key of a corp's records."""
     rules = schedules.active(connection)
-    query = (
-        select(
-            Record.bucket_id,
-            Record.conversation_id,
-            BucketKey.name,
-            func.count(),
-            func.min(Record.id),
-            func.max(Record.id),
-            func.max(Record.sent_at),
-        )
-        .join(BucketKey, BucketKey.id == Record.bucket_id)
-        .where(
-            Record.id > record_id(corp_id, 0),
-            Record.id < record_id(corp_id + 1, 0),
-            BucketKey.wrapped.is_not(None),
-        )
-        .group_by(Record.bucket_id, Record.conversation_id, BucketKey.name)
-        .order_by(Record.bucket_id)
-    )
+    query = _living(
+        Record.id > record_id(corp_id, 0), Record.id < record_id(corp_id + 1, 0)
+    ).order_by(Record.bucket_id)
     for row in connection.execute(query).all():
         yield _candidate(connection, corp_id, rules, row)
 
@@ -58,23 +42,9 @@ def of_corp(connection: Connection, corp_id: int) -> Iterator[Candidate]:
 def one(connection: Connection, corp_id: int, bucket: int) -> Candidate | None:
     """One key as it is now; None once it is destroyed."""
     rules = schedules.active(connection)
-    query = (
-        select(
-            Record.bucket_id,
-            Record.conversation_id,
-            BucketKey.name,
-            func.count(),
-            func.min(Record.id),
-            func.max(Record.id),
-            func.max(Record.sent_at),
-        )
-        .join(BucketKey, BucketKey.id == Record.bucket_id)
-        .where(
-            Record.bucket_id == bucket,
-            Record.conversation_id == _conversation_of(connection, bucket),
-            BucketKey.wrapped.is_not(None),
-        )
-        .group_by(Record.bucket_id, Record.conversation_id, BucketKey.name)
+    query = _living(
+        Record.bucket_id == bucket,
+        Record.conversation_id == _conversation_of(connection, bucket),
     )
     row = connection.execute(query).first()
     return None if row is None else _candidate(connection, corp_id, rules, row)
@@ -83,6 +53,26 @@ def one(connection: Connection, corp_id: int, bucket: int) -> Candidate | None:
 def _conversation_of(connection: Connection, bucket: int) -> int:
     name = connection.execute(select(BucketKey.name).where(BucketKey.id == bucket)).scalar() or ""
     return int(name.split("|")[1]) if name.startswith(PREFIX) else -1
+
+
+def _living(
+    *which: ColumnElement[bool],
+) -> Select[int, int, str, int, int, int, datetime]:
+    """The keys that still open something, with what they open."""
+    return (
+        select(
+            Record.bucket_id,
+            Record.conversation_id,
+            BucketKey.name,
+            func.count(),
+            func.min(Record.id),
+            func.max(Record.id),
+            func.max(Record.sent_at),
+        )
+        .join(BucketKey, BucketKey.id == Record.bucket_id)
+        .where(*which, BucketKey.wrapped.is_not(None))
+        .group_by(Record.bucket_id, Record.conversation_id, BucketKey.name)
+    )
 
 
 def _candidate(

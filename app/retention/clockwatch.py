@@ -16,7 +16,7 @@ class ClockJumped(Conflict):
     """The clock cannot be trusted."""
 
     code = "clock_jumped"
-    title = "系统时钟不可信，处置已停止"
+    title = "系统时钟不可信，销毁已停止"
 
 
 class ClockWatch:

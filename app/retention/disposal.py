@@ -38,7 +38,7 @@ _READ = 500
 
 
 class DisposalState(StrEnum):
-    """待批准, 已批准, 已驳回, 已销毁, 已出具证明."""
+    """待批准, 已批准, 已驳回, 密钥已毁, 已出具证明."""
 
     REQUESTED = "requested"
     APPROVED = "approved"
@@ -51,14 +51,14 @@ class DisposalNotFound(NotFound):
     """There is no such disposal."""
 
     code = "disposal_not_found"
-    title = "没有这次处置"
+    title = "没有这次销毁"
 
 
 class NothingDue(BadInput):
     """Nothing may go now."""
 
     code = "nothing_due"
-    title = "现在没有可以处置的记录"
+    title = "现在没有可以销毁的记录"
 
 
 class One(NamedTuple):
@@ -109,7 +109,7 @@ class Disposals:
     def request(self, caller: Caller, corp: str, reason: str) -> One:
         """Ask for the disposal of all that is due now; raises `NothingDue`."""
         if not reason.strip():
-            raise BadInput("处置须写明理由")
+            raise BadInput("销毁须写明理由")
         with self._db.write() as connection:
             exclusive(connection, "append")
             exclusive(connection, LOCK)
@@ -146,7 +146,7 @@ class Disposals:
             _require(found, DisposalState.REQUESTED)
             known = {found.requested_by, *(each["by"] for each in found.approvals)}
             if caller.id in known:
-                raise SecondPerson("处置须由申请人之外的两个人分别批准")
+                raise SecondPerson("销毁须由申请人之外的两个人分别批准")
             given = {"by": caller.id, "name": caller.name, "at": clock.now().isoformat()}
             approvals = [*found.approvals, given]
             state = (
@@ -356,7 +356,7 @@ def _blank(connection: Connection, corp_id: int, each: dict[str, Any]) -> None:
 
 def _require(found: One, *states: DisposalState) -> None:
     if found.state not in states:
-        raise Conflict(f"这次处置的状态是 {found.state}", state=found.state)
+        raise Conflict(f"这次销毁的状态是 {found.state}", state=found.state)
 
 
 def _change(connection: Connection, name: str, **values: Any) -> None:
@@ -366,6 +366,6 @@ def _change(connection: Connection, name: str, **values: Any) -> None:
 def certificate(found: One) -> dict[str, Any]:
     """The signed certificate."""
     if found.certificate is None:
-        raise DisposalNotFound("尚未出具处置证明")
+        raise DisposalNotFound("尚未出具销毁证明")
     told: dict[str, Any] = json.loads(found.certificate)
     return told

@@ -41,6 +41,8 @@ TEAMS = 40  # advisers, each with a supervisor of his own
 STORM_TEAMS = 5
 PER_SECOND = 50  # checks
 LOAD = 1_000  # messages a second
+WARM_UP = 2  # seconds of load before the first breach is timed
+DIGEST = 65  # seconds until the letters held back for a minute have gone, so that none is uncounted
 PASSWORD = "样例口令-不在别处使用"  # noqa: S105  (of users who live as long as the bench)
 TEXTS = (
     "您好，今天净值更新了，请查收",
@@ -222,7 +224,7 @@ def heard(firm: Firm) -> None:
     feeder.start()
     listed_after: list[float] = []
     told_after: list[float] = []
-    time.sleep(2)
+    time.sleep(WARM_UP)
     for number in range(TEAMS):
         seen, told = one(firm, number)
         listed_after.append(seen)
@@ -281,7 +283,7 @@ def storm(firm: Firm, count: int) -> None:
     pushed = time.perf_counter()
     liuhen(firm.it, "catch-up")
     behind = time.perf_counter() - pushed
-    time.sleep(65)
+    time.sleep(DIGEST)
     alerts = messages = 0
     with client(firm.it) as http:
         for team in range(TEAMS, TEAMS + STORM_TEAMS):

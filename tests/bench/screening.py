@@ -35,6 +35,7 @@ from app.screening.wordfiles import SHARED, Files, compiled, pack, read_folder, 
 SHIPPED = Path(__file__).parents[2] / "wordlists"
 CATEGORY = "categories/principal_guarantee.toml"
 MANY = 100_000  # phrases of the largest lexicon
+QUIET = 3  # seconds in which the longest wait of undisturbed screening is taken, as the baseline
 ROUNDS = 7
 
 
@@ -180,7 +181,7 @@ def largest(phrases: Sequence[str], texts: Sequence[str], shipped: Files) -> Non
     files = files_with(phrases, shipped, alone=False)
     version, packed = version_of(files), pack(files)
     gc.collect()
-    quiet = longest_wait(texts, old, lambda: time.sleep(3))[0]
+    quiet = longest_wait(texts, old, lambda: time.sleep(QUIET))[0]
     before = resident()
     waits, _ = longest_wait(texts, old, lambda: compiled(version, packed))
     grown = (resident() - before) / 1e6
