@@ -21,11 +21,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from app.sample import company, stories
 from app.screening import Case, Finding, Lexicon, examples, learned, opinion, read_cases, screen
 from app.screening.dialogue import Said, hear
 from app.screening.learned import BLOCKS, UNIT, Model, Policy, blocks, pack, pieces
 from app.screening.modelfile import write_model
 from tests.screening import scoring
+from tests.screening.everyday import talks, turn
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "cases"
@@ -37,10 +39,13 @@ UNSEEN = (
     "own-i",
     "own-j",
 )  # no rule was written with an eye on them
+EVERYDAY = 20_000  # messages of the sample company that are learned as ordinary
 STRICTNESS = 80.0  # inverse of the regularisation; chosen by leaving out one set after the other
 VIOLATION_WEIGHT = 3.0  # a missed violation against a false one, while fitting
 RAREST = 2  # messages a piece must stand in
-POLICY = Policy(familiar=0.55, keep=0.08, add=0.55)  # where `--sweep` shows the best balance
+POLICY = Policy(
+    familiar=0.55, keep=0.08, add=0.8
+)  # a lower `add` finds more and alarms too often on everyday talk
 LEAST = 0.2  # log-odds; a weight below that is not kept
 CODES = {
     "pg": "principal_guarantee", "ey": "exaggerated_yield", "rr": "rigid_redemption", "rd": "risk_denial",
@@ -87,6 +92,19 @@ def samples(lexicon: Lexicon, origin: str, cases: Iterable[Case]) -> Iterator[Sa
                     + case.labels.get("also", [])
                 ),
             )
+
+
+def everyday_samples(lexicon: Lexicon) -> Iterator[Sample]:
+    """What is said in the sample company day by day: no breach, each message once in the same company of words."""
+    told = {name for story in stories(company()) for name in story.ids}
+    known: set[learned.Message] = set()
+    for talk in talks(EVERYDAY):
+        said = hear(lexicon.speech, [turn(each) for each in talk])
+        for at, each in enumerate(talk):
+            one = opinion.message(lexicon, said, at)
+            if each["source_msg_id"] not in told and one not in known:
+                known.add(one)
+                yield Sample("everyday", _features(one), frozenset(), frozenset())
 
 
 def _is_whole(said: Sequence[Said], at: int, places: Sequence[int]) -> bool:
@@ -172,7 +190,7 @@ def main() -> int:
         if not name.startswith("aside")
         for s in samples(lexicon, name, cases)
     ]
-    seen += example_samples(lexicon)
+    seen += [*example_samples(lexicon), *everyday_samples(lexicon)]
     if args.sweep:
         sweep(lexicon, seen, {name: sets[name] for name in UNSEEN if name in sets})
         return 0
